@@ -1,0 +1,10 @@
+// One function per bound concept, called by module.cpp in this order.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace sophon::bindings {
+
+void bind_isa(pybind11::module_& module);
+
+}  // namespace sophon::bindings

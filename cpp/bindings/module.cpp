@@ -1,0 +1,6 @@
+#include "bindings.h"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "The native core of sophon. Its public face is the package; see _core.pyi for the types.";
+  sophon::bindings::bind_isa(module);
+}
