@@ -10,6 +10,7 @@ namespace {
 template <typename Isas>
 std::vector<std::string> names(const Isas& isas) {
   std::vector<std::string> result;
+  result.reserve(isas.size());
   for (const Isa isa : isas) {
     result.emplace_back(name(isa));
   }

@@ -1,6 +1,7 @@
 // Instruction sets: which kernels were compiled, which this machine can run, which one is in use.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,7 +10,7 @@
 namespace sophon {
 
 // Ordered from the least to the most capable within one architecture.
-enum class Isa { baseline, avx2, avx512, avx512vnni, neon, neondot };
+enum class Isa : std::uint8_t { baseline, avx2, avx512, avx512vnni, neon, neondot };
 
 std::string_view name(Isa isa);
 
