@@ -1,0 +1,34 @@
+"""What the box remembers, in one SQLite file. The only room with SQL."""
+
+from sophon.store.batches import OpenItem, Progress, SettledItem
+from sophon.store.database import Snapshot, Store, StoreUnavailableError, Transaction
+from sophon.store.events import EventRow
+from sophon.store.groups import DEFAULT_GROUP, Group
+from sophon.store.inbox import Backlog, InboxRow, Lane, State
+from sophon.store.outbox import Kind, OutboxRow
+from sophon.store.people import EnrolledFrom, FaceRow, GalleryRow, PersonRow
+from sophon.store.permissions import PermissionGroup
+
+__all__ = [
+    "DEFAULT_GROUP",
+    "Backlog",
+    "EnrolledFrom",
+    "EventRow",
+    "FaceRow",
+    "GalleryRow",
+    "Group",
+    "InboxRow",
+    "Kind",
+    "Lane",
+    "OpenItem",
+    "OutboxRow",
+    "PermissionGroup",
+    "PersonRow",
+    "Progress",
+    "SettledItem",
+    "Snapshot",
+    "State",
+    "Store",
+    "StoreUnavailableError",
+    "Transaction",
+]

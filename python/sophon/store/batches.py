@@ -1,0 +1,132 @@
+"""The people of an enrolment under way, one row each, so that a crash resumes where it was."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OpenItem:
+    """Someone still to be enrolled; ``source`` is the place in the command's own list."""
+
+    position: int
+    identity_id: str
+    source: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class SettledItem:
+    """How it went with one person."""
+
+    position: int
+    identity_id: str
+    code: int
+    username: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an enrolment is."""
+
+    total: int
+    settled: int
+
+
+class Batches:
+    """The table ``batch_items``; ``code`` is NULL while an item is open."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def plan(self, seq: int, items: Iterable[tuple[str, int]]) -> None:
+        """List the people of command ``seq`` as (identity_id, source), in the order of the answer."""
+        self._connection.executemany(
+            "INSERT INTO batch_items (seq, position, identity_id, source) VALUES (?, ?, ?, ?)",
+            [(seq, position, identity_id, source) for position, (identity_id, source) in enumerate(items)],
+        )
+
+    def open_items(self, seq: int, limit: int, after: int = -1) -> list[OpenItem]:
+        """People still to be enrolled beyond a position, in order."""
+        rows = self._connection.execute(
+            "SELECT position, identity_id, source, attempts FROM batch_items "
+            "WHERE seq = ? AND position > ? AND code IS NULL ORDER BY position LIMIT ?",
+            (seq, after, limit),
+        )
+        return [OpenItem(*row) for row in rows]
+
+    def claim(self, seq: int, positions: Sequence[int]) -> None:
+        """Count an attempt for each, before its photograph is touched."""
+        self._connection.executemany(
+            "UPDATE batch_items SET attempts = attempts + 1 WHERE seq = ? AND position = ?",
+            [(seq, position) for position in positions],
+        )
+
+    def settle(self, seq: int, item: SettledItem) -> None:
+        """Note how it went; the first outcome stays."""
+        self._connection.execute(
+            "UPDATE batch_items SET code = ?, username = ?, detail = ? WHERE seq = ? AND position = ? AND code IS NULL",
+            (item.code, item.username, item.detail, seq, item.position),
+        )
+
+    def is_open(self, seq: int, position: int) -> bool:
+        """Whether the person is still to be enrolled."""
+        row = self._connection.execute(
+            "SELECT 1 FROM batch_items WHERE seq = ? AND position = ? AND code IS NULL", (seq, position)
+        ).fetchone()
+        return row is not None
+
+    def settled(self, seq: int) -> list[SettledItem]:
+        """Every outcome so far, in the order of the answer."""
+        rows = self._connection.execute(
+            "SELECT position, identity_id, code, username, detail FROM batch_items "
+            "WHERE seq = ? AND code IS NOT NULL ORDER BY position",
+            (seq,),
+        )
+        return [SettledItem(*row) for row in rows]
+
+    def progress(self, seq: int) -> Progress:
+        """How far command ``seq`` is."""
+        row = self._connection.execute(
+            "SELECT count(*), count(code) FROM batch_items WHERE seq = ?", (seq,)
+        ).fetchone()
+        return Progress(*row)
+
+    def underway(self, identity_ids: Iterable[str], before: int) -> set[str]:
+        """Which of the people an older command is still to enrol."""
+        return {
+            identity_id
+            for identity_id in identity_ids
+            if self._connection.execute(
+                "SELECT 1 FROM batch_items WHERE identity_id = ? AND seq < ? AND code IS NULL LIMIT 1",
+                (identity_id, before),
+            ).fetchone()
+        }
+
+    def any_underway(self, before: int) -> bool:
+        """Whether an older command is still to enrol anybody."""
+        row = self._connection.execute(
+            "SELECT 1 FROM batch_items WHERE seq < ? AND code IS NULL LIMIT 1", (before,)
+        ).fetchone()
+        return row is not None
+
+    def supersede(self, identity_ids: Iterable[str], before: int, code: int, detail: str) -> None:
+        """Settle what older commands were still to do for these people."""
+        self._connection.executemany(
+            "UPDATE batch_items SET code = ?, detail = ? WHERE identity_id = ? AND seq < ? AND code IS NULL",
+            [(code, detail, identity_id, before) for identity_id in identity_ids],
+        )
+
+    def supersede_all(self, before: int, code: int, detail: str) -> None:
+        """Settle what older commands were still to do for anybody."""
+        self._connection.execute(
+            "UPDATE batch_items SET code = ?, detail = ? WHERE seq < ? AND code IS NULL",
+            (code, detail, before),
+        )
+
+    def clear(self, seq: int) -> None:
+        """Forget the list; the command is answered."""
+        self._connection.execute("DELETE FROM batch_items WHERE seq = ?", (seq,))

@@ -1,0 +1,271 @@
+"""The database file: one writer, many readers, durable commits, one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from sophon.errors import Code, ConfigError, SophonError
+from sophon.store.batches import Batches
+from sophon.store.counters import Counters
+from sophon.store.events import Events
+from sophon.store.groups import Groups
+from sophon.store.inbox import Inbox
+from sophon.store.outbox import Outbox
+from sophon.store.people import People
+from sophon.store.permissions import Permissions
+from sophon.store.schema import MIGRATIONS
+from sophon.store.settings import StoredSettings
+
+BUSY_TIMEOUT_S = 10.0
+# SQLite in WAL mode needs free space even to delete; this much is set aside and given back when the disk is full.
+RESERVE_BYTES = 16 << 20
+
+
+class StoreUnavailableError(SophonError):
+    """The database can't be written now (disk full, or locked by another process); nothing was changed, try again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.SERVER_PROCESS_FAILED, message)
+
+
+class Snapshot:
+    """One consistent view of all tables."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.people = People(connection)
+        self.groups = Groups(connection)
+        self.permissions = Permissions(connection)
+        self.events = Events(connection)
+        self.inbox = Inbox(connection)
+        self.batches = Batches(connection)
+        self.outbox = Outbox(connection)
+        self.settings = StoredSettings(connection)
+        self.counters = Counters(connection)
+
+
+class Transaction(Snapshot):
+    """A snapshot that may be changed; all its changes reach the disk together, or none does."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._after_commit: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run ``action`` once the changes are on disk, before any later transaction starts; drop it on a rollback."""
+        self._after_commit.append(action)
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what is done inside if it raises, and only that."""
+        actions = len(self._after_commit)
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            # A full disk may have rolled back the whole transaction already, savepoint included.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            del self._after_commit[actions:]
+            raise
+        self._connection.execute("RELEASE part")
+
+    def _committed(self) -> None:
+        for action in self._after_commit:
+            action()
+
+
+class Store:
+    """Everything the box remembers, in ``<data_dir>/sophon.db``.
+
+    A committed transaction survives a power cut (WAL with ``synchronous=FULL``); deleted rows are overwritten
+    (``secure_delete``). Thread-safe: writers take turns, readers never wait.
+    """
+
+    def __init__(self, data_dir: Path, *, exclusive: bool = True) -> None:
+        """Open the store, creating or migrating it.
+
+        ``exclusive`` takes the data directory for this process, as the daemon does. Without it the store may be opened
+        beside a daemon, for looking and for an operator's small changes.
+
+        Raises ConfigError if the directory can't be used, is taken, or was written by a newer version.
+        """
+        self._data_dir = data_dir
+        self._path = data_dir / "sophon.db"
+        self._lock_file: int | None = None
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if exclusive:
+                self._lock_file = _take(data_dir)
+            self._writer = self._connect()
+            self._migrate()
+        except (OSError, sqlite3.Error) as error:
+            self._release()
+            raise ConfigError(
+                f"data_dir: {data_dir} can't be used ({error}); give a writable directory on a local disk"
+            ) from error
+        except BaseException:
+            self._release()
+            raise
+        self._turn = threading.Lock()
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        if exclusive:
+            self._set_reserve_aside()
+
+    @property
+    def data_dir(self) -> Path:
+        """Where it all is."""
+        return self._data_dir
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """One transaction: committed to disk when the block ends, rolled back if it raises.
+
+        Raises StoreUnavailableError if the disk is full or another process holds the database; nothing was changed then.
+        """
+        with self._turn:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                transaction = Transaction(self._writer)
+                try:
+                    yield transaction
+                    self._writer.execute("COMMIT")
+                except BaseException:
+                    if self._writer.in_transaction:
+                        self._writer.execute("ROLLBACK")
+                    raise
+            except sqlite3.OperationalError as error:
+                self._recover()
+                raise StoreUnavailableError(f"the database can't be written now: {error}") from error
+            transaction._committed()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Snapshot]:
+        """A consistent view; it sees nothing that is committed after it began."""
+        try:
+            connection = self._readers.get_nowait()
+        except queue.Empty:
+            connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield Snapshot(connection)
+            finally:
+                connection.execute("ROLLBACK")
+        except BaseException:
+            connection.close()
+            raise
+        self._readers.put(connection)
+
+    def scrub(self) -> None:
+        """Push deleted content out of the write-ahead log too, so that it is nowhere on disk."""
+        with self._turn:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def check(self) -> list[str]:
+        """What SQLite finds wrong with the file; empty when it is sound. Photographs' pages are left out: they are many."""
+        with self._turn:
+            tables = [
+                row[0]
+                for row in self._writer.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+                if row[0] not in ("photos", "crops")
+            ]
+            return [
+                str(row[0])
+                for table in tables
+                for row in self._writer.execute(f"PRAGMA quick_check('{table}')")
+                if row[0] != "ok"
+            ]
+
+    def close(self) -> None:
+        """Close every connection; the data directory is free for another process."""
+        with self._turn:
+            while not self._readers.empty():
+                self._readers.get_nowait().close()
+            self._writer.close()
+            self._release()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
+        )
+        return connection
+
+    def _migrate(self) -> None:
+        with contextlib.suppress(OSError):
+            self._path.chmod(0o600)
+        version = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise ConfigError(
+                f"data_dir: {self._path} was written by a newer version (schema {version}, this one knows "
+                f"{len(MIGRATIONS)}); install that version or give another data_dir"
+            )
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            self._writer.execute("BEGIN IMMEDIATE")
+            # Two processes may open a new file at once; the second finds the work done.
+            if int(self._writer.execute("PRAGMA user_version").fetchone()[0]) < number:
+                for statement in script.split(";\n"):
+                    self._writer.execute(statement)
+                self._writer.execute(f"PRAGMA user_version = {number}")
+            self._writer.execute("COMMIT")
+
+    def _recover(self) -> None:
+        """After SQLITE_FULL or SQLITE_IOERR a connection is not to be trusted: open a new one."""
+        with contextlib.suppress(OSError):
+            self._reserve.unlink()
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.close()
+        try:
+            self._writer = self._connect()
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(f"the database can't be opened now: {error}") from error
+
+    @property
+    def _reserve(self) -> Path:
+        return self._data_dir / "reserve"
+
+    def _set_reserve_aside(self) -> None:
+        with contextlib.suppress(OSError):
+            file = os.open(self._reserve, os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.posix_fallocate(file, 0, RESERVE_BYTES)
+            finally:
+                os.close(file)
+
+    def _release(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+
+def _take(data_dir: Path) -> int:
+    """Hold the data directory for this process; the kernel lets go of it however the process ends."""
+    file = os.open(data_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise ConfigError(
+            f"data_dir: {data_dir} is in use by another sophon process; stop that one or give another data_dir"
+        ) from None
+    return file

@@ -1,0 +1,245 @@
+"""Commands as they came: on disk before they are acknowledged, until they are answered, and remembered after."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+OPEN_STATES = ("new", "planned", "running")
+
+
+class Lane(str, Enum):
+    """Commands of one lane never wait for those of the other."""
+
+    COMMAND = "command"
+    FIQA = "fiqa"
+
+
+class State(str, Enum):
+    """How far a command is. NEW: untouched; PLANNED: its people are listed; RUNNING: claimed; DEAD: set aside."""
+
+    NEW = "new"
+    PLANNED = "planned"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True)
+class InboxRow:
+    """One command without its body.
+
+    ``key`` names the command for suppression, ``message_id`` is the platform's id as JSON text, times are ms since the
+    epoch, ``code`` and ``reason`` say how it ended.
+    """
+
+    seq: int
+    key: str
+    lane: Lane
+    method: str
+    message_id: str | None
+    body_sha256: bytes
+    state: State
+    attempts: int
+    repeats: int
+    received_at: int
+    finished_at: int | None
+    code: int | None
+    reason: str
+    notify_path: str | None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is not done yet."""
+
+    commands: int
+    bytes: int
+
+
+_COLUMNS = (
+    "seq, key, lane, method, message_id, body_sha256, state, attempts, repeats, received_at, finished_at, code, "
+    "reason, notify_path"
+)
+_OPEN = "state IN ('new', 'planned', 'running')"
+
+
+def _row(values: tuple[object, ...]) -> InboxRow:
+    seq, key, lane, method, message_id, sha256, state, *rest = values
+    return InboxRow(seq, key, Lane(lane), method, message_id, sha256, State(state), *rest)  # type: ignore[arg-type]
+
+
+class Inbox:
+    """The tables ``inbox`` and ``inbox_bodies``."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def next_seq(self) -> int:
+        """Take the next number of the one sequence that orders every change of the box."""
+        row = self._connection.execute(
+            "INSERT INTO counters VALUES ('seq', 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value"
+        ).fetchone()
+        return int(row[0])
+
+    def add(
+        self,
+        *,
+        key: str,
+        lane: Lane,
+        method: str,
+        message_id: str | None,
+        body: bytes,
+        body_sha256: bytes,
+        at: int,
+    ) -> int:
+        """Store a command that is not there yet; return its seq."""
+        seq = self.next_seq()
+        self._connection.execute(
+            "INSERT INTO inbox (seq, key, lane, method, message_id, body_sha256, state, received_at) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'new', ?)",
+            (seq, key, lane.value, method, message_id, body_sha256, at),
+        )
+        self._connection.execute("INSERT INTO inbox_bodies VALUES (?, ?)", (seq, body))
+        return seq
+
+    def by_key(self, key: str) -> InboxRow | None:
+        """The command of that key."""
+        return self._one("WHERE key = ?", (key,))
+
+    def by_seq(self, seq: int) -> InboxRow | None:
+        """The command of that number."""
+        return self._one("WHERE seq = ?", (seq,))
+
+    def newest(self, lane: Lane) -> InboxRow | None:
+        """The command of the lane that came last."""
+        return self._one("WHERE lane = ? ORDER BY seq DESC LIMIT 1", (lane.value,))
+
+    def has_key_prefix(self, prefix: str) -> bool:
+        """Whether a command's key begins so."""
+        row = self._connection.execute(
+            "SELECT 1 FROM inbox WHERE key >= ? AND key < ? LIMIT 1", (prefix, prefix + "\U0010ffff")
+        ).fetchone()
+        return row is not None
+
+    def count_repeat(self, seq: int) -> None:
+        """Note that the command came once more before it was answered."""
+        self._connection.execute("UPDATE inbox SET repeats = repeats + 1 WHERE seq = ?", (seq,))
+
+    def oldest_new(self, lane: Lane, limit: int) -> list[InboxRow]:
+        """Untouched commands of a lane, oldest first."""
+        return self._many("WHERE lane = ? AND state = 'new' ORDER BY seq LIMIT ?", (lane.value, limit))
+
+    def oldest_planned(self) -> InboxRow | None:
+        """The enrolment whose turn it is."""
+        return self._one("WHERE lane = 'command' AND state = 'planned' ORDER BY seq LIMIT 1", ())
+
+    def body(self, seq: int) -> bytes:
+        """What the message held; b"" once that is no longer kept."""
+        row = self._connection.execute("SELECT body FROM inbox_bodies WHERE seq = ?", (seq,)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def claim(self, seq: int) -> int:
+        """Count an attempt, before the payload is touched; return how many there were with this one."""
+        row = self._connection.execute(
+            "UPDATE inbox SET state = 'running', attempts = attempts + 1 WHERE seq = ? RETURNING attempts",
+            (seq,),
+        ).fetchone()
+        return int(row[0])
+
+    def release_claims(self) -> None:
+        """After a start nobody works on anything: what was running is new again."""
+        self._connection.execute("UPDATE inbox SET state = 'new' WHERE state = 'running'")
+
+    def plan(self, seq: int) -> None:
+        """Its people are listed in ``batch_items``."""
+        self._connection.execute("UPDATE inbox SET state = 'planned' WHERE seq = ?", (seq,))
+
+    def finish(
+        self,
+        seq: int,
+        *,
+        state: State,
+        code: int,
+        result: bytes,
+        reason: str,
+        notify_path: str | None,
+        at: int,
+    ) -> None:
+        """It is answered with ``result``; the body, which may hold faces and names, is dropped."""
+        self._connection.execute(
+            "UPDATE inbox SET state = ?, code = ?, result = ?, reason = ?, notify_path = ?, finished_at = ? WHERE seq = ?",
+            (state.value, code, result, reason, notify_path, at, seq),
+        )
+        self.drop_body(seq)
+
+    def drop_body(self, seq: int) -> None:
+        """Forget what the message held."""
+        self._connection.execute("DELETE FROM inbox_bodies WHERE seq = ?", (seq,))
+
+    def result(self, seq: int) -> bytes:
+        """How the command was answered."""
+        row = self._connection.execute("SELECT result FROM inbox WHERE seq = ?", (seq,)).fetchone()
+        return bytes(row[0]) if row and row[0] is not None else b""
+
+    def oldest_open_seq(self) -> int | None:
+        """The oldest command that may still change something."""
+        row = self._connection.execute(
+            f"SELECT min(seq) FROM inbox WHERE lane = 'command' AND {_OPEN}"
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def backlog(self) -> Backlog:
+        """How much is not done yet."""
+        row = self._connection.execute(
+            f"SELECT count(*), coalesce(sum(length(body)), 0) FROM inbox JOIN inbox_bodies USING (seq) WHERE {_OPEN}"
+        ).fetchone()
+        return Backlog(*row)
+
+    def counts(self) -> dict[str, int]:
+        """How many commands there are in each state."""
+        return dict(self._connection.execute("SELECT state, count(*) FROM inbox GROUP BY state"))
+
+    def newest_first(self, states: Iterable[State], limit: int) -> list[InboxRow]:
+        """The newest commands in any of the states."""
+        wanted = [state.value for state in states]
+        return self._many(
+            f"WHERE state IN ({', '.join('?' * len(wanted))}) ORDER BY seq DESC LIMIT ?", (*wanted, limit)
+        )
+
+    def reopen(self, seq: int) -> None:
+        """Let a command that was set aside be carried out after all."""
+        self._connection.execute(
+            "UPDATE inbox SET state = 'new', attempts = 0, code = NULL, result = NULL, finished_at = NULL, reason = '' "
+            "WHERE seq = ?",
+            (seq,),
+        )
+
+    def delete(self, seq: int) -> None:
+        """Forget the command altogether."""
+        self._connection.execute("DELETE FROM inbox WHERE seq = ?", (seq,))
+
+    def forget(self, *, finished_before: int, keep_done: int, keep_dead: int) -> int:
+        """Drop finished commands older than a time and beyond the newest ``keep_done``, and all but ``keep_dead`` dead."""
+        done = self._connection.execute(
+            "DELETE FROM inbox WHERE state = 'done' AND finished_at < ? AND seq <= "
+            "(SELECT max(seq) FROM inbox) - ?",
+            (finished_before, keep_done),
+        ).rowcount
+        dead = self._connection.execute(
+            "DELETE FROM inbox WHERE state = 'dead' AND seq <= "
+            "(SELECT seq FROM inbox WHERE state = 'dead' ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+            (keep_dead,),
+        ).rowcount
+        return done + dead
+
+    def _one(self, where: str, values: tuple[object, ...]) -> InboxRow | None:
+        row = self._connection.execute(f"SELECT {_COLUMNS} FROM inbox {where}", values).fetchone()
+        return _row(row) if row else None
+
+    def _many(self, where: str, values: tuple[object, ...]) -> list[InboxRow]:
+        return [
+            _row(row) for row in self._connection.execute(f"SELECT {_COLUMNS} FROM inbox {where}", values)
+        ]
