@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import doctor
+from sophon.cli import doctor, models
 from sophon.errors import SophonError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold a password or a face
 )
 app.command("doctor")(doctor.doctor)
+app.add_typer(models.app, name="models")
 
 
 def _print_version(wanted: bool) -> None:

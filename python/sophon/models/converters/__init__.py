@@ -1,0 +1,41 @@
+"""Making an ONNX model, as the engine wants it, of the file that a package ships.
+
+Each conversion is one function from bytes to bytes, and the same bytes every time: the manifest holds the sha256 of the
+result. They need the `models` extra (h5py, onnx); a machine that installs from an exported pack needs none of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from sophon.errors import Code, SophonError
+
+CONVERSIONS = {
+    "free-image-size": "sophon.models.converters.free_dimensions:free_image_size",
+    "free-batch": "sophon.models.converters.free_dimensions:free_batch",
+    "keras-to-onnx": "sophon.models.converters.keras:keras_to_onnx",
+    "tflite-to-onnx": "sophon.models.converters.tflite:tflite_to_onnx",
+}
+"""Name in the manifest → function, imported when it is first needed."""
+
+
+def convert(name: str, data: bytes) -> bytes:
+    """Run the conversion `name` on a file's bytes.
+
+    Raises SophonError where there is none of that name, the `models` extra is missing, or the file is not what the
+    conversion knows.
+    """
+    if name not in CONVERSIONS:
+        raise SophonError(
+            Code.PARAM_ERROR, f"no conversion is called {name!r}; there are: {', '.join(sorted(CONVERSIONS))}"
+        )
+    module, function = CONVERSIONS[name].split(":")
+    try:
+        conversion: Callable[[bytes], bytes] = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        raise SophonError(
+            Code.SERVER_PROCESS_FAILED,
+            f"converting models needs {error.name}, which is not installed: run `pip install 'sophon[models]'`",
+        ) from error
+    return conversion(data)
