@@ -57,7 +57,7 @@ class RabbitMq(CamelMessage):
     @model_validator(mode="after")
     def _exchange_to_bind(self) -> RabbitMq:
         if self.exchange is None and not self.un_need_bind_exchange:
-            raise ValueError("'exchange' is required unless 'unNeedBindExchange' is true")
+            raise ValueError("needs an 'exchange' unless 'unNeedBindExchange' is true")
         return self
 
     @property
