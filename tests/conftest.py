@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from sophon.sim import BrokerNode, ReferencePlatform
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -17,3 +22,21 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no labelled photographs at {folder} (set SOPHON_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[BrokerNode]:
+    """A real RabbitMQ node for all tests that do not break it; a machine without RabbitMQ fails them."""
+    from sophon.sim import BrokerNode
+
+    with BrokerNode() as node:
+        yield node
+
+
+@pytest.fixture
+def platform() -> Iterator[ReferencePlatform]:
+    """A reference platform of the test's own."""
+    from sophon.sim import ReferencePlatform
+
+    with ReferencePlatform() as one:
+        yield one
