@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sophon.models import ModelPack
+
 if TYPE_CHECKING:
     from sophon.sim import BrokerNode, ReferencePlatform
 
@@ -22,6 +24,20 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no labelled photographs at {folder} (set SOPHON_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def model_pack() -> ModelPack:
+    """The installed models; without them the tests fail and say how to install them."""
+    return ModelPack.load()
+
+
+@pytest.fixture(scope="session")
+def portraits() -> Path:
+    """The demo's photographs: `people/PERSON/FILE` and `cut/FILE`."""
+    from sophon.sim.portraits import fetch_portraits
+
+    return fetch_portraits()
 
 
 @pytest.fixture(scope="session")

