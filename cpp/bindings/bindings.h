@@ -6,5 +6,6 @@
 namespace sophon::bindings {
 
 void bind_isa(pybind11::module_& module);
+void bind_exact_index(pybind11::module_& module);
 
 }  // namespace sophon::bindings

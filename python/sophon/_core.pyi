@@ -1,5 +1,74 @@
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 def version() -> str: ...
 def compiled_isas() -> list[str]: ...
 def usable_isas() -> list[str]: ...
 def chosen_isa() -> str:
     """Name of the instruction set of all kernels; ValueError when SOPHON_ISA asks for one this machine lacks."""
+
+class Subset:
+    """A set of an index's keys, prepared for searching; made by ``ExactIndex.subset``.
+
+    It follows the index: a further vector of a key that is in the set is in it too, a removed key has left it.
+    ``a & b`` and ``a | b`` are views that follow both sets and can't be changed themselves. Safe to use from several
+    threads.
+    """
+
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
+    def add(self, keys: ArrayLike) -> None:
+        """Put keys in; KeyError, and none is put in, when the index lacks one of them."""
+    def remove(self, keys: ArrayLike) -> None:
+        """Take keys out; those that are not in are passed over."""
+    def __contains__(self, key: int) -> bool: ...
+    def __len__(self) -> int: ...
+    def __and__(self, other: Subset) -> Subset: ...
+    def __or__(self, other: Subset) -> Subset: ...
+
+class ExactIndex:
+    """The exact matcher: unit-norm float32 vectors under 64-bit integer keys, searched by inner product.
+
+    A key (0 or more) may hold several vectors, e.g. a person's photographs: its score is the best of theirs. Results
+    are exactly those of a float32 brute force whose order of summation is stated: sixteen sums in float64, sum j over
+    the products i = j (mod 16) by rising i; then sum j += sum j + 8 for j < 8, likewise by 4, 2 and 1; sum 0 rounded
+    to float32. Safe to use from several threads; the GIL is released. Every search sees the index before or after a
+    change, never within.
+    """
+
+    def __init__(self, dim: int) -> None:
+        """Make an empty index for vectors of ``dim`` (1 to 4096) values."""
+    @property
+    def dim(self) -> int: ...
+    def add(self, keys: ArrayLike, vectors: ArrayLike, join: Sequence[Subset] = ()) -> None:
+        """Add one vector per key; all or nothing.
+
+        ``keys`` int64 (n,), ``vectors`` float32 (n, dim), norm 1 ± 0.001; the keys also join the given subsets.
+        ValueError names the first row that is not finite or not of unit norm.
+        """
+    def replace(self, keys: ArrayLike, vectors: ArrayLike, belong: Sequence[Subset] | None = None) -> None:
+        """Add, and in the same step remove the keys' former vectors; keys may be new.
+
+        Without ``belong`` the keys stay in the subsets they are in, with it they are then in exactly those.
+        """
+    def remove(self, keys: ArrayLike) -> int:
+        """Remove all vectors of these keys, from memory too; returns how many of the keys were there."""
+    def contains(self, key: int) -> bool: ...
+    def __contains__(self, key: int) -> bool: ...
+    def __len__(self) -> int:
+        """The number of vectors."""
+    def get(self, key: int) -> NDArray[np.float32]:
+        """The key's vectors (n, dim) in the order they were added; KeyError for an unknown key."""
+    def subset(self, keys: ArrayLike = ...) -> Subset:
+        """Make a set of keys to search within; KeyError when the index lacks one."""
+    def search(
+        self, queries: ArrayLike, k: int = 1, threshold: float = -1.0, allow: Subset | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Find the ``k`` keys of the highest scores for each query; returns keys and scores, (m, k) each.
+
+        ``queries`` float32 (m, dim) of unit norm. Sorted by falling score, equal scores by rising key. Only scores of at
+        least ``threshold`` are hits, -1 or less asks for all; places without a hit hold key -1 and score -inf. ``allow``
+        limits the search to a subset of the keys.
+        """
