@@ -137,7 +137,7 @@ class Model(Strict):
     outputs: Annotated[tuple[OutputSpec, ...], Field(min_length=1)]
     source: Source | None = None
     conversion: str | None = None
-    """Name of the conversion in `sophon.models.converters` that makes the installed file from the source's."""
+    """What makes the installed file from the source's: names in `sophon.models.converters`, joined by `+`."""
 
     @field_validator("file")
     @classmethod

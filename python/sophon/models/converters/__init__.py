@@ -14,18 +14,25 @@ from sophon.errors import Code, SophonError
 CONVERSIONS = {
     "free-image-size": "sophon.models.converters.free_dimensions:free_image_size",
     "free-batch": "sophon.models.converters.free_dimensions:free_batch",
+    "split-prelu": "sophon.models.converters.split_prelu:split_prelu",
     "keras-to-onnx": "sophon.models.converters.keras:keras_to_onnx",
     "tflite-to-onnx": "sophon.models.converters.tflite:tflite_to_onnx",
 }
 """Name in the manifest → function, imported when it is first needed."""
 
 
-def convert(name: str, data: bytes) -> bytes:
-    """Run the conversion `name` on a file's bytes.
+def convert(names: str, data: bytes) -> bytes:
+    """Run conversions on a file's bytes: `names` is one name, or several joined by `+`, the first one first.
 
     Raises SophonError where there is none of that name, the `models` extra is missing, or the file is not what the
     conversion knows.
     """
+    for name in names.split("+"):
+        data = _conversion(name)(data)
+    return data
+
+
+def _conversion(name: str) -> Callable[[bytes], bytes]:
     if name not in CONVERSIONS:
         raise SophonError(
             Code.PARAM_ERROR, f"no conversion is called {name!r}; there are: {', '.join(sorted(CONVERSIONS))}"
@@ -38,4 +45,4 @@ def convert(name: str, data: bytes) -> bytes:
             Code.SERVER_PROCESS_FAILED,
             f"converting models needs {error.name}, which is not installed: run `pip install 'sophon[models]'`",
         ) from error
-    return conversion(data)
+    return conversion
