@@ -20,13 +20,13 @@ CXX_FILES := $(shell find cpp -name '*.cpp' -o -name '*.h')
 .PHONY: demo test check core-tests python-tests bench clean
 
 demo: .venv/ready-run
-	$(BIN)/sophon models install
+	$(BIN)/sophon models install --if-missing
 	$(BIN)/sophon demo $(DEMO)
 
 test: check core-tests python-tests
 
 bench: .venv/ready-bench
-	$(BIN)/sophon models install
+	$(BIN)/sophon models install --if-missing
 	mkdir -p bench-out
 	$(BIN)/pytest benchmarks --benchmark-json=bench-out/benchmarks.json $(BENCH)
 
@@ -69,7 +69,7 @@ core-tests: .venv/ready-test
 	touch $@
 
 python-tests: .venv/ready-test
-	$(BIN)/sophon models install
+	$(BIN)/sophon models install --if-missing
 	$(BIN)/pytest
 
 clean:

