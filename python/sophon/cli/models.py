@@ -73,7 +73,7 @@ def install(
     Without --from, the files come from the package registries by their own clients, pip and npm.
     """
     target = directory or default_directory()
-    if if_missing and is_whole(target) and not is_outdated(target):
+    if if_missing and is_whole(target) and not is_outdated(target, pack or "standard"):
         return
     with _progress() as on_step:
         if source is None:

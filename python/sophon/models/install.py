@@ -21,7 +21,6 @@ from sophon.models.manifest import (
     Role,
     read_manifest,
     shipped_manifest,
-    shipped_packs,
 )
 from sophon.models.pack import ModelPack, check_sha256, read_checked
 from sophon.models.registry import OnStep, fetch_source, silent
@@ -90,16 +89,14 @@ def is_whole(directory: Path) -> bool:
     return not any(finding.problem for finding in verify(pack))
 
 
-def is_outdated(directory: Path) -> bool:
-    """Say whether the pack in `directory` is an older or newer version of one that this sophon ships."""
+def is_outdated(directory: Path, name: str) -> bool:
+    """Say whether `directory` holds the pack `name` in another version than this sophon ships."""
     installed = ModelPack.load(directory).manifest
-    if installed.name not in shipped_packs():
-        return False
     hashes, shipped = (
         {model.role: model.sha256 for model in manifest.models}
-        for manifest in (installed, shipped_manifest(installed.name))
+        for manifest in (installed, shipped_manifest(name))
     )
-    return hashes != shipped
+    return installed.name == name and hashes != shipped
 
 
 @dataclass(frozen=True)
