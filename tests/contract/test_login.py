@@ -102,6 +102,7 @@ def test_password_and_token_show_nowhere_but_on_the_wire() -> None:
     [
         (b"", "is not JSON"),
         (b"<html>", "is not JSON"),
+        (b'{"error": {"code": 5, "message": "no", "status": "X"}}', "the platform refused the login: 5 no"),
         (b'{"rabbitmq": {}}', "'token' is required"),
         (b'{"token": "CANARY"}', "'rabbitmq' is required"),
         (answer({"port": 0}), "'rabbitmq.port'"),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from sophon.contract.codes import ErrorResponse
 from sophon.contract.json_body import read_object
 from sophon.contract.message import CamelMessage, Flag, LooseInteger, Message, Port, Secret
 from sophon.contract.problems import describe
@@ -101,8 +102,14 @@ def parse_login(body: bytes) -> LoginResponse:
         SophonError: REMOTE_DATA_FAILED, naming the field; never with the password or the token in it.
     """
     try:
-        return LoginResponse.model_validate(read_object(body, MAX_LOGIN_BYTES))
-    except ValidationError as error:
-        raise SophonError(Code.REMOTE_DATA_FAILED, f"the login's answer: {describe(error)}") from None
-    except ValueError as error:
-        raise SophonError(Code.REMOTE_DATA_FAILED, f"the login's answer {error}") from None
+        value = read_object(body, MAX_LOGIN_BYTES)
+        if value.get("error") is not None:
+            error = ErrorResponse.model_validate(value).error
+            raise SophonError(
+                Code.REMOTE_DATA_FAILED, f"the platform refused the login: {error.code} {error.message[:200]}"
+            )
+        return LoginResponse.model_validate(value)
+    except ValidationError as problem:
+        raise SophonError(Code.REMOTE_DATA_FAILED, f"the login's answer: {describe(problem)}") from None
+    except ValueError as problem:
+        raise SophonError(Code.REMOTE_DATA_FAILED, f"the login's answer {problem}") from None

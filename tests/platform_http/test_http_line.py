@@ -1,0 +1,190 @@
+"""One exchange with servers that stall, lie, flood and redirect: bounded in time, bytes and reach."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import time
+
+import pytest
+
+from sophon.errors import Code, SophonError
+from sophon.platform import RefusedAddressError, UrlPolicy
+from sophon.platform.http_line import HttpLine, Reply
+from tests.platform_http.hostile_server import Answer, hostile_server, response
+
+
+def get(
+    answer: Answer, path: str = "/x?token=CANARY", *, seconds: float = 5.0, max_bytes: int = 1000
+) -> Reply:
+    with hostile_server(answer) as (root, _):
+        line = HttpLine(UrlPolicy(root))
+        try:
+            return line.exchange("GET", root + path, seconds=seconds, max_bytes=max_bytes, follow=True)
+        finally:
+            line.close()
+
+
+def test_an_answer_of_any_status_is_given_back() -> None:
+    reply = get(lambda connection, _: connection.sendall(response(b"busy", "503 Busy", Retry_After="7")))
+
+    assert reply == Reply(503, b"busy", 7.0)
+
+
+def never(connection: socket.socket, head: str) -> None:
+    time.sleep(1.5)
+
+
+def one_byte_at_a_time_in_the_head(connection: socket.socket, head: str) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    for _ in range(40):
+        connection.sendall(b"X")
+        time.sleep(0.05)
+
+
+def one_byte_at_a_time_in_the_body(connection: socket.socket, head: str) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(40):
+        connection.sendall(b"X")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("answer", [never, one_byte_at_a_time_in_the_head, one_byte_at_a_time_in_the_body])
+def test_a_server_that_stalls_or_drips_meets_the_deadline(answer: Answer) -> None:
+    with pytest.raises(SophonError, match=r"did not answer within 0\.3 s") as caught:
+        get(answer, seconds=0.3)
+
+    assert caught.value.code is Code.REMOTE_SERVER_FAILED
+
+
+def endless(connection: socket.socket, head: str) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        connection.sendall(bytes(4096))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (endless, "sends more than"),
+        (lambda c, _: c.sendall(response(bytes(1001))), "sends more than"),
+        (
+            lambda c, _: c.sendall(response(gzip.compress(bytes(10**6)), Content_Encoding="gzip")),
+            "answers compressed",
+        ),
+    ],
+)
+def test_a_flood_or_a_bomb_is_cut(answer: Answer, says: str) -> None:
+    with pytest.raises(SophonError, match=says) as caught:
+        get(answer)
+
+    assert caught.value.code is Code.REMOTE_DATA_FAILED
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda c, _: None,
+        lambda c, _: c.sendall(b"SSH-2.0-OpenSSH\r\n"),
+        lambda c, _: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"),
+    ],
+    ids=["closes", "no http", "length lie"],
+)
+def test_a_broken_answer_is_a_failed_server(answer: Answer) -> None:
+    with pytest.raises(SophonError, match="can't be reached") as caught:
+        get(answer)
+
+    assert caught.value.code is Code.REMOTE_SERVER_FAILED
+
+
+def test_errors_never_show_the_query() -> None:
+    for answer in (never, endless, lambda c, _: None):
+        with pytest.raises(SophonError) as caught:
+            get(answer, "/x?token=CANARY", seconds=0.3)
+        assert "CANARY" not in str(caught.value)
+        assert "127.0.0.1" in str(caught.value)
+
+
+def test_a_redirect_on_the_same_host_is_followed() -> None:
+    def answer(connection: socket.socket, head: str) -> None:
+        moved = response(status="302 Found", Location="/y")
+        connection.sendall(moved if head.startswith("GET /x") else response(b"photo"))
+
+    assert get(answer).body == b"photo"
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("http://169.254.169.254/latest/meta-data", "neither the platform's nor the image server's"),
+        ("http://10.0.0.1/", "neither the platform's nor the image server's"),
+        ("ftp://127.0.0.1/x", "use http or https"),
+        ("file:///etc/passwd", "use http or https"),
+        ("http://user:word@127.0.0.1/", "with a user name"),
+        ("/x", "redirects more than 3 times"),
+    ],
+)
+def test_a_redirect_elsewhere_is_refused(location: str, says: str) -> None:
+    with pytest.raises(RefusedAddressError, match=says):
+        get(lambda c, _: c.sendall(response(status="302 Found", Location=location)))
+
+
+def test_a_signed_query_arrives_as_it_was_given() -> None:
+    query = "/a%2Fb/%E4%BA%BA.jpg?Expires=1&Signature=a%2Fb%3D+c==&x=~!*'()$,;:@/?-_.&flag"
+
+    with hostile_server(lambda c, _: c.sendall(response())) as (root, requests):
+        line = HttpLine(UrlPolicy(root))
+        line.exchange("GET", root + query, seconds=5, max_bytes=10)
+        line.close()
+
+    assert requests[0].split(" ")[1] == query
+
+
+def test_names_outside_ascii_are_encoded() -> None:
+    with hostile_server(lambda c, _: c.sendall(response())) as (root, requests):
+        line = HttpLine(UrlPolicy(root))
+        line.exchange("GET", root + "/人.jpg", seconds=5, max_bytes=10)
+        line.close()
+
+    assert requests[0].split(" ")[1] == "/%E4%BA%BA.jpg"
+
+
+def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    assert get(lambda c, _: c.sendall(response(b"direct"))).body == b"direct"
+
+
+def test_a_name_that_resolves_to_a_special_address_is_not_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, port: int, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        asked.append(host)
+        return [(2, 1, 6, "", (address, port)) for address in ("93.184.216.34", "169.254.169.254")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    line = HttpLine(UrlPolicy("http://platform.example", ["http://images.example"]))
+
+    with pytest.raises(RefusedAddressError, match=r"special address 169\.254\.169\.254"):
+        line.exchange("GET", "http://images.example/1.jpg", seconds=1, max_bytes=10)
+    line.close()
+    assert asked == ["images.example"]
+
+
+def test_an_unresolvable_name_is_a_failed_server() -> None:
+    line = HttpLine(UrlPolicy("http://no-such-host.invalid"))
+
+    with pytest.raises(SophonError, match="can't be resolved"):
+        line.exchange("GET", "http://no-such-host.invalid/", seconds=5, max_bytes=10)
+    line.close()
+
+
+def test_a_closed_line_is_an_error_and_not_a_crash() -> None:
+    line = HttpLine(UrlPolicy("http://127.0.0.1"))
+    line.close()
+
+    with pytest.raises(SophonError, match="closed"):
+        line.exchange("GET", "http://127.0.0.1/", seconds=1, max_bytes=10)
