@@ -72,3 +72,88 @@ class ExactIndex:
         least ``threshold`` are hits, -1 or less asks for all; places without a hit hold key -1 and score -inf. ``allow``
         limits the search to a subset of the keys.
         """
+
+# Image work. A picture is uint8 (height, width, 3) BGR; a slice of rows or columns will do. Every call releases the GIL
+# while it computes and raises ValueError for shapes or numbers that can't be right.
+
+def decode_yunet(
+    outputs: Sequence[NDArray[np.float32]], height: int, width: int, min_score: float
+) -> NDArray[np.float32]:
+    """Faces (n, 15) in input pixels: box x1, y1, x2, y2, five landmarks x, y, score.
+
+    `outputs` are YuNet's twelve: cls, obj, bbox, kps, each of strides 8, 16, 32.
+    """
+
+def suppress_overlaps(detections: NDArray[np.float32], max_iou: float) -> NDArray[np.float32]:
+    """Greedy non-maximum suppression of faces (n, 15); the result is ordered by score."""
+
+def similarity_transform(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least-squares similarity (2, 3) that maps points (n, 2) onto others; no reflection (Umeyama 1991)."""
+
+def warp_crop(
+    image: NDArray[np.uint8], transform: NDArray[np.float64], height: int, width: int, smooth: bool = False
+) -> NDArray[np.uint8]:
+    """A crop (height, width, 3) through a (2, 3) map from picture to crop pixels; black outside the picture.
+
+    Each pixel is one bilinear sample at its centre; `smooth`: the mean of n × n of them, n = the number of picture
+    pixels one crop pixel spans, at most 4.
+    """
+
+def warp_into(
+    image: NDArray[np.uint8],
+    transform: NDArray[np.float64],
+    planes: NDArray[np.float32],
+    rgb: bool,
+    mean: tuple[float, float, float],
+    scale: tuple[float, float, float],
+) -> NDArray[np.uint8]:
+    """As warp_crop without `smooth`, and writes (value - mean) * scale into `planes` (3, height, width) in BGR or RGB order."""
+
+def resize_into(image: NDArray[np.uint8], planes: NDArray[np.float32], height: int, width: int) -> None:
+    """Write the picture, resized to height × width, into the top left of `planes` (3, h, w), zero elsewhere.
+
+    Shrinking takes area means, growing interpolates linearly; values 0..255 in BGR.
+    """
+
+def normalize_embeddings(raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (n, dim) scaled to unit norm; ValueError for NaN, infinity or a zero norm."""
+
+class FaceStatistics:
+    """What an aligned face's pixels say; formulas in cpp/include/sophon/face_statistics.h."""
+
+    def __init__(self, *args: NoReturn, **kwargs: NoReturn) -> None: ...
+    @property
+    def visible(self) -> float:
+        """Share 0..1 of the face region that lies inside the picture; the other values look only at that share."""
+
+    @property
+    def sharpness_across(self) -> float:
+        """Share 0..1 of the variation along rows that a nine-pixel blur would take away; 0 = blurred already."""
+
+    @property
+    def sharpness_down(self) -> float:
+        """The same along columns."""
+
+    @property
+    def dark_level(self) -> float:
+        """Luma that 5 % of the pixels do not exceed, 0..255."""
+
+    @property
+    def median_level(self) -> float: ...
+    @property
+    def bright_level(self) -> float:
+        """Luma that 95 % of the pixels do not exceed."""
+
+    @property
+    def white_share(self) -> float:
+        """Share 0..1 of the pixels at luma 240 and above."""
+
+    @property
+    def left_mean(self) -> float: ...
+    @property
+    def right_mean(self) -> float: ...
+
+def measure_face(
+    crop: NDArray[np.uint8], transform: NDArray[np.float64], image_height: int, image_width: int
+) -> FaceStatistics:
+    """Measure an aligned crop (112, 112, 3) that `transform` took from a picture of the given size."""

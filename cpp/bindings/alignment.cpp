@@ -1,0 +1,34 @@
+#include "sophon/alignment.h"
+
+#include <vector>
+
+#include "arrays.h"
+#include "bindings.h"
+
+namespace sophon::bindings {
+namespace {
+
+std::vector<Point> points_of(const DoubleArray& array) {
+  if (array.ndim() != 2 || array.shape(1) != 2) {
+    throw std::invalid_argument("points must be (n, 2)");
+  }
+  std::vector<Point> points;
+  points.reserve(static_cast<std::size_t>(array.shape(0)));
+  for (pybind11::ssize_t i = 0; i < array.shape(0); ++i) {
+    points.push_back({.x = array.at(i, 0), .y = array.at(i, 1)});
+  }
+  return points;
+}
+
+DoubleArray bound_similarity_transform(const DoubleArray& source, const DoubleArray& target) {
+  const Affine transform = similarity_transform(points_of(source), points_of(target));
+  return DoubleArray({2, 3}, transform.m.data());
+}
+
+}  // namespace
+
+void bind_alignment(pybind11::module_& module) {
+  module.def("similarity_transform", bound_similarity_transform, pybind11::arg("source"), pybind11::arg("target"));
+}
+
+}  // namespace sophon::bindings

@@ -1,0 +1,19 @@
+"""From photographs to faces: decoding within limits, detection, alignment, embedding, quality."""
+
+from sophon.engine.face import Face, FaceQuality, HeadPose, QualityInfo
+from sophon.engine.face_engine import EnrolmentCandidate, FaceEngine
+from sophon.engine.levels import Item, Limits, QualityLevels
+from sophon.engine.photo import load_photo
+
+__all__ = [
+    "EnrolmentCandidate",
+    "Face",
+    "FaceEngine",
+    "FaceQuality",
+    "HeadPose",
+    "Item",
+    "Limits",
+    "QualityInfo",
+    "QualityLevels",
+    "load_photo",
+]

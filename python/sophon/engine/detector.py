@@ -1,0 +1,66 @@
+"""Faces in a picture: YuNet at two scales, merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sophon import _core
+from sophon.engine.photo import Image
+from sophon.engine.sessions import Network
+
+_MULTIPLE = 32  # of the network's input, both ways
+_MAX_GROWTH = 1.5  # enlarging a picture further shows the network no more than it can see already
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Faces in picture pixels, largest first. A box may reach beyond the picture where it cuts the face."""
+
+    boxes: NDArray[np.float32]
+    """(n, 4) x1, y1, x2, y2."""
+    landmarks: NDArray[np.float32]
+    """(n, 5, 2): right eye, left eye, nose tip, right and left mouth corner."""
+    scores: NDArray[np.float32]
+    """(n,) 0-1."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class FaceDetector:
+    """YuNet at two scales: it finds faces of about 10-300 pixels of its input, a picture may hold 5 %-95 % of its height."""
+
+    def __init__(self, network: Network, *, sizes: tuple[int, ...], min_score: float, max_iou: float) -> None:
+        self._network = network
+        self._sizes = sizes
+        self._min_score = min_score
+        self._max_iou = max_iou
+
+    def detect(self, image: Image) -> Detections:
+        """Return the faces of a picture; those of all scales compete by score where they overlap."""
+        found = np.concatenate([self._detect_at(image, size) for size in self._scales(image)])
+        faces = _core.suppress_overlaps(found, self._max_iou)
+        sides = faces[:, 2:4] - faces[:, 0:2]
+        faces = faces[np.argsort(-sides[:, 0] * sides[:, 1], kind="stable")]
+        return Detections(faces[:, :4], faces[:, 4:14].reshape(-1, 5, 2), faces[:, 14])
+
+    def _scales(self, image: Image) -> list[int]:
+        """Return the longer sides to detect at: the configured ones, but no useless enlargement of a small picture."""
+        useful = max(round(_MAX_GROWTH * max(image.shape[:2])), min(self._sizes))
+        return sorted({min(size, useful) for size in self._sizes}, reverse=True)
+
+    def _detect_at(self, image: Image, size: int) -> NDArray[np.float32]:
+        height, width = image.shape[:2]
+        scale = size / max(height, width)
+        content = max(round(height * scale), 1), max(round(width * scale), 1)
+        padded = tuple(-(-side // _MULTIPLE) * _MULTIPLE for side in content)
+        batch = np.empty((1, 3, *padded), np.float32)
+        _core.resize_into(image, batch[0], *content)
+        outputs = self._network.run(batch)
+        faces = _core.decode_yunet(outputs, padded[0], padded[1], self._min_score)
+        faces[:, 0:14:2] *= width / content[1]
+        faces[:, 1:14:2] *= height / content[0]
+        return faces

@@ -1,0 +1,143 @@
+"""From a photograph to faces: detection, alignment, embedding and quality, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sophon._core import FaceStatistics
+from sophon.engine.alignment import aligning_transform
+from sophon.engine.detector import FaceDetector
+from sophon.engine.embedder import Embedder, unit_embeddings
+from sophon.engine.face import Face, FaceQuality
+from sophon.engine.levels import QualityLevels
+from sophon.engine.photo import Image, PhotoSource, load_photo
+from sophon.engine.quality import QualityMeter, Subject, overall_score
+from sophon.engine.sessions import Network, open_network
+from sophon.models import ModelPack, Role
+
+
+class EnrolmentCandidate(NamedTuple):
+    """A face, and how it was judged."""
+
+    face: Face
+    quality: FaceQuality
+
+
+class FaceEngine:
+    """Photographs in, faces out. One engine may be used from several threads at once.
+
+    The networks are loaded when the engine is made and freed by `close`, or at the end of a `with` block.
+    """
+
+    def __init__(
+        self,
+        models: ModelPack | None = None,
+        *,
+        threads: int = 1,
+        detector_sizes: tuple[int, ...] = (480, 192),
+        min_score: float = 0.6,
+        max_iou: float = 0.3,
+        levels: QualityLevels | None = None,
+    ) -> None:
+        """Load the networks of a pack, by default of the installed one.
+
+        `threads`: how many threads one network uses. `detector_sizes`: the lengths, in pixels, to which a photograph's
+        longer side is brought for detection; faces of about 10-300 pixels are found at each. `min_score` 0-1: faces the
+        detector is less sure of are left out. `max_iou` 0-1: a face that overlaps a better one more is left out.
+        `levels`: limits of the quality levels, by default the wire contract's.
+
+        Raises SophonError (SERVER_PROCESS_FAILED) where no pack is installed, or a model changed or can't be loaded.
+        """
+        pack = models if models is not None else ModelPack.load()
+        self._levels = levels if levels is not None else QualityLevels()
+        self._detector = FaceDetector(
+            open_network(pack, Role.DETECTOR, threads),
+            sizes=detector_sizes,
+            min_score=min_score,
+            max_iou=max_iou,
+        )
+        self._embedder = Embedder(open_network(pack, Role.EMBEDDING, threads))
+        self._meter = QualityMeter(
+            _optional(pack, Role.FACE_MESH, threads), _optional(pack, Role.MASK, threads)
+        )
+
+    def __enter__(self) -> FaceEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the networks; the engine can't be used afterwards."""
+        for part in ("_detector", "_embedder", "_meter"):
+            self.__dict__.pop(part, None)
+
+    @property
+    def dim(self) -> int:
+        """Length of the embeddings."""
+        return self._embedder.dim
+
+    @property
+    def making_id(self) -> str:
+        """What an embedding depends on, as a short hash; embeddings of different makings must not be compared."""
+        return self._embedder.making_id
+
+    def analyze(self, image: PhotoSource) -> list[Face]:
+        """Return the faces of a photograph, largest first; no face is an empty list.
+
+        Raises SophonError as `load_photo` does; BAD_FEATURE where an embedding is unusable.
+        """
+        return [face for face, _, _ in self._faces(load_photo(image))]
+
+    def assess(self, image: PhotoSource, level: str = "high") -> list[FaceQuality]:
+        """Judge every face of a photograph at a level (high, custom, middle, low, no), largest first.
+
+        Raises SophonError as `load_photo` does; PARAM_ERROR for an unknown level.
+        """
+        return [candidate.quality for candidate in self.enroll_candidates(image, level)]
+
+    def enroll_candidates(self, image: PhotoSource, level: str = "high") -> list[EnrolmentCandidate]:
+        """Return every face of a photograph with its judgement, largest first: decoded and detected once for both.
+
+        Raises SophonError as `analyze` and `assess` do.
+        """
+        limits = self._levels.limits(level)
+        candidates = []
+        for face, subject, statistics in self._faces(load_photo(image)):
+            info = self._meter.measure(subject, statistics)
+            success, fails = limits.judge(info)
+            x1, y1, x2, y2 = (round(float(edge)) for edge in face.bbox)
+            quality = FaceQuality((x1, y1, x2, y2), not fails, face.quality, success, fails, info)
+            candidates.append(EnrolmentCandidate(face, quality))
+        return candidates
+
+    def _faces(self, photo: Image) -> Iterator[tuple[Face, Subject, FaceStatistics]]:
+        found = self._detector.detect(photo)
+        raw, crops = self._embedder.embed(photo, found.landmarks)
+        embeddings = unit_embeddings(raw)
+        for i, crop in enumerate(crops):
+            box, points = found.boxes[i], found.landmarks[i]
+            subject = Subject(photo, box, points, crop, aligning_transform(points))
+            statistics = subject.statistics()
+            score = overall_score(subject, statistics)
+            yield (
+                Face(_inside(box, photo), points, float(found.scores[i]), score, embeddings[i], crop),
+                subject,
+                statistics,
+            )
+
+
+def _optional(pack: ModelPack, role: Role, threads: int) -> Network | None:
+    return open_network(pack, role, threads) if pack.has(role) else None
+
+
+def _inside(box: NDArray[np.float32], photo: Image) -> NDArray[np.float32]:
+    height, width = photo.shape[:2]
+    return np.clip(box, 0, np.array([width, height, width, height], np.float32))

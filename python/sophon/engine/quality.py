@@ -1,0 +1,175 @@
+"""Face image quality: the seven items of the wire contract, measured.
+
+Image arithmetic is done on the aligned crop, so that values do not depend on the photograph's size; networks are asked
+where it takes one (head pose, mask).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sophon import _core
+from sophon.engine.alignment import box_transform, crop_into, level_square_transform
+from sophon.engine.face import HeadPose, QualityInfo
+from sophon.engine.photo import Image
+from sophon.engine.sessions import Network
+
+# Sharpness (see FaceStatistics) of a heavily blurred face and of one that is just acceptable for enrolment.
+_BLURRED, _ACCEPTABLE = 0.15, 0.46
+# Luma that 95 % of the face stay under: where a face is lost in the dark, and where it is well lit. Looking at the
+# brightest parts (forehead, nose, cheeks shine on any skin) keeps the measure independent of skin tone.
+_UNLIT, _WELL_LIT = 40.0, 120.0
+# Share of the face burnt out to white at which nothing is left of the value.
+_BURNT_OUT = 0.3
+# Share of the face region that must lie inside the picture.
+_WHOLE = 0.97
+_MESH_POINTS = 468
+# Points of the mesh: the cheeks in front of the ears (image left and right), forehead and chin.
+_LEFT_CHEEK, _RIGHT_CHEEK, _FOREHEAD, _CHIN = 234, 454, 10, 152
+# The line from forehead to chin of a person who looks straight ahead leans by this much.
+_NEUTRAL_PITCH = -8.0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the measures need to know of one face."""
+
+    image: Image
+    box: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    aligned: Image
+    transform: NDArray[np.float64]
+
+    def statistics(self) -> _core.FaceStatistics:
+        """Return what its pixels say."""
+        return _core.measure_face(self.aligned, self.transform, *self.image.shape[:2])
+
+
+class QualityMeter:
+    """Measures the items; a network that the model pack lacks is replaced as each method says."""
+
+    def __init__(self, face_mesh: Network | None, mask: Network | None) -> None:
+        self._face_mesh = face_mesh
+        self._mask = mask
+
+    def measure(self, face: Subject, statistics: _core.FaceStatistics) -> QualityInfo:
+        """Return the values of all items."""
+        mask = self._mask_probability(face)
+        return QualityInfo(
+            face_size=shorter_side(face.box),
+            headpose=self._head_pose(face),
+            clarity=clarity(statistics),
+            brightness=brightness(statistics),
+            occlusion=(True, True, mask is None or mask <= 0.5),
+            mask=mask,
+            partial=statistics.visible < _WHOLE,
+        )
+
+    def _head_pose(self, face: Subject) -> HeadPose:
+        """Angles from the face mesh; without one, roll from the eyes alone and yaw and pitch from the nose's place."""
+        if self._face_mesh is None:
+            return pose_from_landmarks(face.landmarks)
+        spec = self._face_mesh.model.input
+        batch = np.empty((1, *(int(side) for side in spec.shape[1:])), np.float32)
+        transform = level_square_transform(face.box, face.landmarks, 1.5, batch.shape[-1])
+        crop_into(face.image, transform, spec, batch[0])
+        mesh = self._face_mesh.run(batch)[0].reshape(_MESH_POINTS, 3)
+        levelled_by = math.degrees(math.atan2(transform[1, 0], transform[0, 0]))
+        return pose_from_mesh(mesh, levelled_by)
+
+    def _mask_probability(self, face: Subject) -> float | None:
+        if self._mask is None:
+            return None
+        spec = self._mask.model.input
+        batch = np.empty((1, *(int(side) for side in spec.shape[1:])), np.float32)
+        crop_into(face.image, box_transform(face.box, batch.shape[-1]), spec, batch[0])
+        return float(self._mask.run(batch)[0][0, 0])
+
+
+def clarity(face: _core.FaceStatistics) -> float:
+    """Return sharpness on a scale where 1 is just acceptable for enrolment and 0 heavily blurred.
+
+    Linear in the blur effect of Crete, Dolmiere, Ladret, Nicolas (2007), the weaker of both directions, so that motion
+    blur counts. Blurring never raises it.
+    """
+    sharpness = min(face.sharpness_across, face.sharpness_down)
+    return max(0.0, (sharpness - _BLURRED) / (_ACCEPTABLE - _BLURRED))
+
+
+def brightness(face: _core.FaceStatistics) -> float:
+    """Return exposure and evenness 0-1: the worst of lit enough, not burnt out, and left and right lit alike.
+
+    Lit enough: the level that 95 % of the face stay under, from 40 (0) to 120 (1). Not burnt out: the share at luma 240
+    and above, from 0.3 (0) down to none (1). Alike: the darker half's mean over the brighter's.
+    """
+    lit = (face.bright_level - _UNLIT) / (_WELL_LIT - _UNLIT)
+    unburnt = 1.0 - face.white_share / _BURNT_OUT
+    darker, brighter = sorted((face.left_mean, face.right_mean))
+    alike = darker / max(brighter, 1.0)
+    return float(np.clip(min(lit, unburnt, alike), 0.0, 1.0))
+
+
+def pose_from_mesh(mesh: NDArray[np.float32], levelled_by: float) -> HeadPose:
+    """Return the angles of a 468-point mesh (468, 3), x right, y down, z away from the camera.
+
+    Across the face runs from cheek to cheek, down from forehead to chin; the nose points along their cross product.
+    `levelled_by` are the degrees by which the crop was turned so that the eyes are level.
+    """
+    across = _unit(mesh[_RIGHT_CHEEK] - mesh[_LEFT_CHEEK])
+    forward = _unit(np.cross(mesh[_CHIN] - mesh[_FOREHEAD], across))
+    yaw = math.degrees(math.atan2(forward[0], -forward[2]))
+    pitch = math.degrees(math.atan2(-forward[1], math.hypot(forward[0], forward[2])))
+    roll = math.degrees(math.atan2(across[1], across[0])) - levelled_by
+    return HeadPose(pitch=pitch - _NEUTRAL_PITCH, roll=_wrapped(roll), yaw=yaw)
+
+
+def pose_from_landmarks(landmarks: NDArray[np.float32]) -> HeadPose:
+    """Return rough angles from five points: roll from the eyes' line, yaw and pitch from where the nose tip lies.
+
+    In a frontal face the nose tip lies midway between the eyes and 0.55 of the way down to the mouth; it stands out by
+    about 0.6 of the distance between the eyes.
+    """
+    right_eye, left_eye, nose, right_mouth, left_mouth = landmarks.astype(np.float64)
+    eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
+    across = left_eye - right_eye
+    width = max(float(np.hypot(*across)), 1e-6)
+    unit_across = across / width
+    unit_down = np.array([-unit_across[1], unit_across[0]])
+    height = max(float((mouth - eyes) @ unit_down), 1e-6)
+    reach = 0.6 * max(width, 0.6 * height)
+    middle = eyes + 0.55 * (mouth - eyes)
+    offset = nose - middle
+    return HeadPose(
+        pitch=math.degrees(math.asin(float(np.clip(-(offset @ unit_down) / reach, -1, 1)))),
+        roll=math.degrees(math.atan2(across[1], across[0])),
+        yaw=math.degrees(math.asin(float(np.clip(offset @ unit_across / reach, -1, 1)))),
+    )
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float64]:
+    as_double = vector.astype(np.float64)
+    return as_double / max(float(np.linalg.norm(as_double)), 1e-12)
+
+
+def _wrapped(degrees: float) -> float:
+    return (degrees + 180.0) % 360.0 - 180.0
+
+
+def overall_score(face: Subject, statistics: _core.FaceStatistics) -> float:
+    """Return the overall quality 0-1: the product of how near clarity, brightness, pose and size come to ideal.
+
+    It asks no network, so that recognition can afford it on every face.
+    """
+    size = min(shorter_side(face.box) / 112.0, 1.0)
+    pose = max(0.0, math.cos(math.radians(min(pose_from_landmarks(face.landmarks).total, 90.0))))
+    sharp = min(clarity(statistics) / 1.5, 1.0)
+    return float((size * pose * sharp * brightness(statistics) * statistics.visible) ** 0.25)
+
+
+def shorter_side(box: NDArray[np.float32]) -> float:
+    """Return the shorter side of a box x1, y1, x2, y2."""
+    return float(min(box[2] - box[0], box[3] - box[1]))

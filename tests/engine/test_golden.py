@@ -1,0 +1,70 @@
+"""A fixed photograph through the engine and through a plain OpenCV, NumPy and ONNX Runtime pipeline: the same face."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+import pytest
+from numpy.typing import NDArray
+
+from sophon.engine import FaceEngine
+from sophon.models import ModelPack, Role
+from tests.engine import reference
+
+
+def plain_session(pack: ModelPack, role: Role) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(pack.read(role), options, providers=["CPUExecutionProvider"])
+
+
+def plain_landmarks(pack: ModelPack, image: NDArray[Any], size: int) -> NDArray[np.float64]:
+    """The five points of the best face, found with the longer side shrunk to `size`."""
+    scale = size / max(image.shape[:2])
+    width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    small = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    padded = cv2.copyMakeBorder(small, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT)
+    outputs = plain_session(pack, Role.DETECTOR).run(None, {"input": padded.transpose(2, 0, 1)[None]})
+    best = reference.suppressed(reference.yunet_faces(outputs, padded.shape[0], padded.shape[1], 0.6), 0.3)[0]
+    points: NDArray[np.float64] = best[4:14].reshape(5, 2) * (image.shape[1] / width, image.shape[0] / height)
+    return points
+
+
+def plain_embedding(
+    pack: ModelPack, image: NDArray[Any], landmarks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    crop = cv2.warpAffine(
+        image, reference.umeyama(landmarks, reference.ARCFACE), (112, 112), flags=cv2.INTER_LINEAR
+    )
+    batch = ((crop.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[None]
+    raw = plain_session(pack, Role.EMBEDDING).run(None, {"input": batch})[0][0].astype(np.float64)
+    unit: NDArray[np.float64] = raw / np.linalg.norm(raw)
+    return unit
+
+
+@pytest.mark.parametrize("file", ["barack_obama/obama.jpg", "barack_obama/obama2.jpg", "joe_biden/biden.jpg"])
+def test_landmarks_and_embedding_are_those_of_a_plain_pipeline(
+    engine: FaceEngine, model_pack: ModelPack, portraits: Path, file: str
+) -> None:
+    # given a photograph decoded by OpenCV alone
+    image = cv2.imread(str(portraits / "people" / file), cv2.IMREAD_COLOR)
+    assert image is not None
+    # when the engine analyses it from its path
+    face = engine.analyze(portraits / "people" / file)[0]
+    # then the landmarks are the plain pipeline's to a pixel, and the embedding is the same but for rounding
+    landmarks = plain_landmarks(model_pack, image, size=480)
+    assert np.abs(face.landmarks - landmarks).max() < 1.0
+    assert face.embedding @ plain_embedding(model_pack, image, landmarks) >= 0.999
+
+
+def test_the_aligned_crop_gives_the_same_embedding_again(
+    engine: FaceEngine, model_pack: ModelPack, portrait: Path
+) -> None:
+    face = engine.analyze(portrait)[0]
+    batch = ((face.aligned.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[None]
+    raw = plain_session(model_pack, Role.EMBEDDING).run(None, {"input": batch})[0][0]
+    np.testing.assert_allclose(raw / np.linalg.norm(raw), face.embedding, atol=1e-6)
