@@ -8,7 +8,26 @@ import typer
 
 from sophon import __version__
 from sophon.cli import doctor, models
-from sophon.errors import SophonError
+from sophon.errors import Code, SophonError
+
+
+def _without_server(missing: ModuleNotFoundError, *commands: str) -> None:
+    """Let commands whose libraries are not installed say so."""
+    if (missing.name or "").startswith("sophon"):
+        raise missing
+
+    def say_what_is_missing() -> None:
+        raise SophonError(
+            Code.NOT_IMPLEMENTED,
+            f"{missing.name} is not installed; get the server's libraries: pip install 'sophon[server]'",
+        )
+
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    for command in commands:
+        app.command(command, help="Needs: pip install 'sophon\\[server]'", context_settings=anything)(
+            say_what_is_missing
+        )
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +36,12 @@ app = typer.Typer(
 )
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
+try:
+    from sophon.cli import platform
+except ModuleNotFoundError as missing:  # the engine alone is installed
+    _without_server(missing, "platform")
+else:
+    app.add_typer(platform.app, name="platform")
 
 
 def _print_version(wanted: bool) -> None:

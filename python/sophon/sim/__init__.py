@@ -2,6 +2,7 @@
 
 from sophon.sim.broker import BrokerNode, find_broker
 from sophon.sim.desk import PlatformDesk, QueueMessage
+from sophon.sim.given_broker import lines_at
 from sophon.sim.photo_folder import PhotographedPerson, people_in
 from sophon.sim.reference_platform import ReceivedCall, ReferencePlatform
 
@@ -13,5 +14,6 @@ __all__ = [
     "ReceivedCall",
     "ReferencePlatform",
     "find_broker",
+    "lines_at",
     "people_in",
 ]

@@ -1,0 +1,5 @@
+"""``python -m sophon``: the command line."""
+
+from sophon.cli import main
+
+main()
