@@ -40,7 +40,7 @@ def person(identity_id: str, seq: int = 1) -> PersonRow:
 
 
 def face(photo: bytes = PHOTO) -> FaceRow:
-    return FaceRow(photo, b"s" * 32, "making-1", np.array([0.6, 0.8], np.float32), b"crop")
+    return FaceRow(photo, b"s" * 32, "high", "making-1", np.array([0.6, 0.8], np.float32), b"crop")
 
 
 def enrol(transaction: Transaction, identity_id: str) -> None:
@@ -192,28 +192,33 @@ def test_an_item_is_settled_once(store: Store) -> None:
             key="k", lane=Lane.COMMAND, method="", message_id=None, body=b"", body_sha256=b"", at=0
         )
         batches = transaction.batches
-        batches.plan(seq, [("A", 0), ("B", 2)])
+        batches.plan(seq, ["A", "B"])
         assert batches.underway(["A", "C"], before=seq + 1) == {"A"}
         assert batches.underway(["A"], before=seq) == set()
         batches.supersede(["A"], seq + 1, 40000, "superseded")
-        batches.settle(seq, SettledItem(0, "A", 0, "Li Lei", ""))
-        batches.settle(seq, SettledItem(1, "B", 0, "Han", ""))
-        assert [(item.identity_id, item.code) for item in batches.settled(seq)] == [("A", 40000), ("B", 0)]
+        batches.settle(seq, SettledItem(0, "A", 0, "Li Lei"))
+        batches.settle(seq, SettledItem(1, "B", 40006, "Han", ("clarity", "mask")))
+        assert batches.settled(seq) == [
+            SettledItem(0, "A", 40000, detail="superseded"),
+            SettledItem(1, "B", 40006, "Han", ("clarity", "mask")),
+        ]
         assert not batches.any_underway(before=seq + 1)
 
 
-def test_results_wait_for_their_time_but_not_for_a_clock_that_was_set_back(store: Store) -> None:
+def test_results_are_owed_in_order_and_by_receiver(store: Store) -> None:
     with store.write() as transaction:
         outbox = transaction.outbox
-        for number in range(3):
-            outbox.add(message_id=f"m{number}", kind=Kind.RESULT, notify_path=None, body=b"{}", at=0)
-        first, second, third = outbox.due([Kind.RESULT], now=100, limit=10, longest_pause=1000)
-        outbox.postpone(first.id, 200)
-        outbox.postpone(second.id, 5000)
-        assert [row.message_id for row in outbox.due([Kind.RESULT], 100, 10, 1000)] == ["m1", "m2"]
-        outbox.delivered([third.id])
-        assert outbox.counts() == {"result": 2}
-        assert outbox.due([Kind.FIQA], 100, 10, 1000) == []
+        for number, path in enumerate([None, "/a", "/b", "/a"]):
+            outbox.add(message_id=f"m{number}", kind=Kind.RESULT, notify_path=path, body=b"{}", at=0)
+        assert [row.message_id for row in outbox.oldest([Kind.RESULT], 3)] == ["m0", "m1", "m2"]
+        assert outbox.oldest([Kind.FIQA], 3) == []
+        assert set(outbox.receivers([Kind.RESULT])) == {None, "/a", "/b"}
+        first, second = outbox.oldest_for("/a", [Kind.RESULT, Kind.FIQA], 9)
+        outbox.failed(first.id)
+        outbox.delivered([second.id])
+        (left,) = outbox.oldest_for("/a", [Kind.RESULT], 9)
+        assert (left.message_id, left.attempts) == ("m1", 1)
+        assert outbox.counts() == {"result": 3}
 
 
 def test_keys_are_remembered_by_age_and_number(store: Store) -> None:

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OpenItem:
-    """Someone still to be enrolled; ``source`` is the place in the command's own list."""
+    """Someone still to be enrolled; ``position`` is the place in the command's entries."""
 
     position: int
     identity_id: str
-    source: int
     attempts: int
 
 
 @dataclass(frozen=True)
 class SettledItem:
-    """How it went with one person."""
+    """How it went with one person; ``failed_items`` are the FIQA items that the photograph failed."""
 
     position: int
     identity_id: str
     code: int
-    username: str
-    detail: str
+    username: str = ""
+    failed_items: tuple[str, ...] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,39 @@ class Batches:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def plan(self, seq: int, items: Iterable[tuple[str, int]]) -> None:
-        """List the people of command ``seq`` as (identity_id, source), in the order of the answer."""
+    def plan(self, seq: int, identity_ids: Iterable[str]) -> None:
+        """List the people of command ``seq``, in the order of its entries, which is that of the answer."""
         self._connection.executemany(
-            "INSERT INTO batch_items (seq, position, identity_id, source) VALUES (?, ?, ?, ?)",
-            [(seq, position, identity_id, source) for position, (identity_id, source) in enumerate(items)],
+            "INSERT INTO batch_items (seq, position, identity_id) VALUES (?, ?, ?)",
+            [(seq, position, identity_id) for position, identity_id in enumerate(identity_ids)],
         )
 
     def open_items(self, seq: int, limit: int, after: int = -1) -> list[OpenItem]:
         """People still to be enrolled beyond a position, in order."""
         rows = self._connection.execute(
-            "SELECT position, identity_id, source, attempts FROM batch_items "
+            "SELECT position, identity_id, attempts FROM batch_items "
             "WHERE seq = ? AND position > ? AND code IS NULL ORDER BY position LIMIT ?",
             (seq, after, limit),
         )
         return [OpenItem(*row) for row in rows]
 
-    def claim(self, seq: int, positions: Sequence[int]) -> None:
-        """Count an attempt for each, before its photograph is touched."""
-        self._connection.executemany(
-            "UPDATE batch_items SET attempts = attempts + 1 WHERE seq = ? AND position = ?",
-            [(seq, position) for position in positions],
-        )
+    def claim(self, seq: int, positions: Sequence[int]) -> set[int]:
+        """Count an attempt for each that is still open, before its photograph is touched; return those."""
+        return {
+            position
+            for position in positions
+            if self._connection.execute(
+                "UPDATE batch_items SET attempts = attempts + 1 WHERE seq = ? AND position = ? AND code IS NULL",
+                (seq, position),
+            ).rowcount
+        }
 
     def settle(self, seq: int, item: SettledItem) -> None:
         """Note how it went; the first outcome stays."""
         self._connection.execute(
-            "UPDATE batch_items SET code = ?, username = ?, detail = ? WHERE seq = ? AND position = ? AND code IS NULL",
-            (item.code, item.username, item.detail, seq, item.position),
+            "UPDATE batch_items SET code = ?, username = ?, failed_items = ?, detail = ? "
+            "WHERE seq = ? AND position = ? AND code IS NULL",
+            (item.code, item.username, ",".join(item.failed_items), item.detail, seq, item.position),
         )
 
     def is_open(self, seq: int, position: int) -> bool:
@@ -82,11 +87,16 @@ class Batches:
     def settled(self, seq: int) -> list[SettledItem]:
         """Every outcome so far, in the order of the answer."""
         rows = self._connection.execute(
-            "SELECT position, identity_id, code, username, detail FROM batch_items "
+            "SELECT position, identity_id, code, username, failed_items, detail FROM batch_items "
             "WHERE seq = ? AND code IS NOT NULL ORDER BY position",
             (seq,),
         )
-        return [SettledItem(*row) for row in rows]
+        return [
+            SettledItem(
+                position, identity_id, code, username, tuple(items.split(",")) if items else (), detail
+            )
+            for position, identity_id, code, username, items, detail in rows
+        ]
 
     def progress(self, seq: int) -> Progress:
         """How far command ``seq`` is."""

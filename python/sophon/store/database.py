@@ -70,11 +70,12 @@ class Transaction(Snapshot):
         self._connection.execute("SAVEPOINT part")
         try:
             yield
-        except BaseException:
+        except sqlite3.OperationalError as error:
             # A full disk may have rolled back the whole transaction already, savepoint included.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK TO part")
-                self._connection.execute("RELEASE part")
+            raise _unavailable(error) from error
+        except BaseException:
+            self._connection.execute("ROLLBACK TO part")
+            self._connection.execute("RELEASE part")
             del self._after_commit[actions:]
             raise
         self._connection.execute("RELEASE part")
@@ -119,7 +120,7 @@ class Store:
         self._turn = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         if exclusive:
-            self._set_reserve_aside()
+            self.set_reserve_aside()
 
     @property
     def data_dir(self) -> Path:
@@ -143,28 +144,32 @@ class Store:
                     if self._writer.in_transaction:
                         self._writer.execute("ROLLBACK")
                     raise
+            except StoreUnavailableError:
+                self._recover()
+                raise
             except sqlite3.OperationalError as error:
                 self._recover()
-                raise StoreUnavailableError(f"the database can't be written now: {error}") from error
+                raise _unavailable(error) from error
             transaction._committed()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Snapshot]:
         """A consistent view; it sees nothing that is committed after it began."""
         try:
-            connection = self._readers.get_nowait()
-        except queue.Empty:
-            connection = self._connect()
-        try:
-            connection.execute("BEGIN")
             try:
-                yield Snapshot(connection)
-            finally:
-                connection.execute("ROLLBACK")
-        except BaseException:
-            connection.close()
-            raise
-        self._readers.put(connection)
+                connection = self._readers.get_nowait()
+            except queue.Empty:
+                connection = self._connect()
+            connection.execute("BEGIN")
+        except sqlite3.OperationalError as error:
+            raise _unavailable(error) from error
+        try:
+            yield Snapshot(connection)
+        except sqlite3.OperationalError as error:
+            raise _unavailable(error) from error
+        finally:
+            connection.execute("ROLLBACK")
+            self._readers.put(connection)
 
     def scrub(self) -> None:
         """Push deleted content out of the write-ahead log too, so that it is nowhere on disk."""
@@ -185,6 +190,15 @@ class Store:
                 for row in self._writer.execute(f"PRAGMA quick_check('{table}')")
                 if row[0] != "ok"
             ]
+
+    def set_reserve_aside(self) -> None:
+        """Keep some space to give back to SQLite when the disk is full."""
+        with contextlib.suppress(OSError):
+            file = os.open(self._reserve, os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.posix_fallocate(file, 0, RESERVE_BYTES)
+            finally:
+                os.close(file)
 
     def close(self) -> None:
         """Close every connection; the data directory is free for another process."""
@@ -238,24 +252,20 @@ class Store:
         try:
             self._writer = self._connect()
         except sqlite3.Error as error:
-            raise StoreUnavailableError(f"the database can't be opened now: {error}") from error
+            raise _unavailable(error) from error
 
     @property
     def _reserve(self) -> Path:
         return self._data_dir / "reserve"
 
-    def _set_reserve_aside(self) -> None:
-        with contextlib.suppress(OSError):
-            file = os.open(self._reserve, os.O_CREAT | os.O_WRONLY, 0o600)
-            try:
-                os.posix_fallocate(file, 0, RESERVE_BYTES)
-            finally:
-                os.close(file)
-
     def _release(self) -> None:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
+
+
+def _unavailable(error: sqlite3.Error) -> StoreUnavailableError:
+    return StoreUnavailableError(f"the database can't be used now: {error}")
 
 
 def _take(data_dir: Path) -> int:

@@ -113,6 +113,11 @@ class Inbox:
         """The command of that number."""
         return self._one("WHERE seq = ?", (seq,))
 
+    def state(self, seq: int) -> State | None:
+        """How far the command is; None if it is not there any more."""
+        row = self._connection.execute("SELECT state FROM inbox WHERE seq = ?", (seq,)).fetchone()
+        return State(row[0]) if row else None
+
     def newest(self, lane: Lane) -> InboxRow | None:
         """The command of the lane that came last."""
         return self._one("WHERE lane = ? ORDER BY seq DESC LIMIT 1", (lane.value,))
@@ -167,17 +172,22 @@ class Inbox:
         reason: str,
         notify_path: str | None,
         at: int,
-    ) -> None:
-        """It is answered with ``result``; the body, which may hold faces and names, is dropped."""
-        self._connection.execute(
-            "UPDATE inbox SET state = ?, code = ?, result = ?, reason = ?, notify_path = ?, finished_at = ? WHERE seq = ?",
-            (state.value, code, result, reason, notify_path, at, seq),
-        )
-        self.drop_body(seq)
+    ) -> int:
+        """It is answered with ``result``; the body, which may hold faces and names, is dropped.
 
-    def drop_body(self, seq: int) -> None:
-        """Forget what the message held."""
+        Returns how often the command came again before this.
+        """
+        row = self._connection.execute(
+            "UPDATE inbox SET state = ?, code = ?, result = ?, reason = ?, notify_path = ?, finished_at = ? "
+            "WHERE seq = ? RETURNING repeats",
+            (state.value, code, result, reason, notify_path, at, seq),
+        ).fetchone()
         self._connection.execute("DELETE FROM inbox_bodies WHERE seq = ?", (seq,))
+        return int(row[0])
+
+    def keep_body(self, seq: int, body: bytes) -> None:
+        """Keep the body of a command that is set aside, to try it again or to look at."""
+        self._connection.execute("INSERT OR REPLACE INTO inbox_bodies VALUES (?, ?)", (seq, body))
 
     def result(self, seq: int) -> bytes:
         """How the command was answered."""

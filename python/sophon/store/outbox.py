@@ -28,6 +28,14 @@ class OutboxRow:
     created_at: int
 
 
+def _marks(kinds: Sequence[Kind]) -> str:
+    return ", ".join("?" * len(kinds))
+
+
+def _values(kinds: Sequence[Kind]) -> tuple[str, ...]:
+    return tuple(kind.value for kind in kinds)
+
+
 class Outbox:
     """The table ``outbox``."""
 
@@ -41,27 +49,30 @@ class Outbox:
             (message_id, kind.value, notify_path, body, at),
         )
 
-    def due(self, kinds: Sequence[Kind], now: int, limit: int, longest_pause: int) -> list[OutboxRow]:
-        """What may be tried now, oldest first.
+    def oldest(self, kinds: Sequence[Kind], limit: int) -> list[OutboxRow]:
+        """What is owed, oldest first."""
+        return self._many(f"kind IN ({_marks(kinds)})", _values(kinds), limit)
 
-        A row whose next try lies further off than any pause was written before the clock was set back: it is due too.
-        """
+    def receivers(self, kinds: Sequence[Kind]) -> list[str | None]:
+        """The notify paths that something is owed to; None stands for results without one."""
         rows = self._connection.execute(
-            "SELECT id, message_id, kind, notify_path, body, attempts, created_at FROM outbox "
-            f"WHERE kind IN ({', '.join('?' * len(kinds))}) AND (next_at <= ? OR next_at > ?) ORDER BY id LIMIT ?",
-            (*(kind.value for kind in kinds), now, now + longest_pause, limit),
+            f"SELECT DISTINCT notify_path FROM outbox WHERE kind IN ({_marks(kinds)})", _values(kinds)
         )
-        return [OutboxRow(key, message, Kind(kind), *rest) for key, message, kind, *rest in rows]
+        return [row[0] for row in rows]
+
+    def oldest_for(self, receiver: str | None, kinds: Sequence[Kind], limit: int) -> list[OutboxRow]:
+        """What is owed to one receiver, oldest first."""
+        return self._many(
+            f"notify_path IS ? AND kind IN ({_marks(kinds)})", (receiver, *_values(kinds)), limit
+        )
 
     def delivered(self, ids: Iterable[int]) -> None:
-        """The other side has them."""
+        """The other side has them, or they are given up: either way they are gone."""
         self._connection.executemany("DELETE FROM outbox WHERE id = ?", [(key,) for key in ids])
 
-    def postpone(self, key: int, next_at: int) -> None:
-        """It failed; try again at ``next_at``."""
-        self._connection.execute(
-            "UPDATE outbox SET attempts = attempts + 1, next_at = ? WHERE id = ?", (next_at, key)
-        )
+    def failed(self, key: int) -> None:
+        """Count a try in vain."""
+        self._connection.execute("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?", (key,))
 
     def counts(self) -> dict[str, int]:
         """How many results of each kind are owed."""
@@ -73,3 +84,11 @@ class Outbox:
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM outbox"
         ).fetchone()
         return int(rows), int(size)
+
+    def _many(self, where: str, values: tuple[object, ...], limit: int) -> list[OutboxRow]:
+        rows = self._connection.execute(
+            "SELECT id, message_id, kind, notify_path, body, attempts, created_at FROM outbox "
+            f"WHERE {where} ORDER BY id LIMIT ?",
+            (*values, limit),
+        )
+        return [OutboxRow(key, message, Kind(kind), *rest) for key, message, kind, *rest in rows]

@@ -31,10 +31,14 @@ class PersonRow:
 
 @dataclass(frozen=True)
 class FaceRow:
-    """What a person was enrolled by: the photograph's bytes, the embedding (float32, (d,)) and the crop it was made from."""
+    """What a person is recognised by.
+
+    The photograph's bytes, the FIQA level it passed, the embedding (float32, (d,)) and the crop it was made from.
+    """
 
     photo: bytes
     photo_sha256: bytes
+    level: str
     making_id: str
     embedding: NDArray[np.float32]
     crop: bytes
@@ -52,9 +56,10 @@ class GalleryRow:
 
 @dataclass(frozen=True)
 class EnrolledFrom:
-    """By which photograph and which making of embeddings a person stands in the store."""
+    """By which photograph, judged at which level, and which making of embeddings a person stands in the store."""
 
     photo_sha256: bytes
+    level: str
     making_id: str
 
 
@@ -90,7 +95,8 @@ class People:
         """Set what a person that exists is recognised by."""
         execute = self._connection.execute
         execute(
-            "INSERT OR REPLACE INTO photos VALUES (?, ?, ?)", (identity_id, face.photo_sha256, face.photo)
+            "INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)",
+            (identity_id, face.photo_sha256, face.level, face.photo),
         )
         execute("INSERT OR REPLACE INTO crops VALUES (?, ?)", (identity_id, face.crop))
         self.put_embedding(identity_id, face.making_id, face.embedding)
@@ -105,7 +111,7 @@ class People:
     def enrolled_from(self, identity_id: str) -> EnrolledFrom | None:
         """By what the person stands here; None if it does not."""
         row = self._connection.execute(
-            "SELECT sha256, making_id FROM photos JOIN embeddings USING (identity_id) WHERE identity_id = ?",
+            "SELECT sha256, level, making_id FROM photos JOIN embeddings USING (identity_id) WHERE identity_id = ?",
             (identity_id,),
         ).fetchone()
         return EnrolledFrom(*row) if row else None

@@ -21,6 +21,7 @@ CREATE TABLE people (
 CREATE TABLE photos (
   identity_id TEXT PRIMARY KEY REFERENCES people ON DELETE CASCADE,
   sha256 BLOB NOT NULL,
+  level TEXT NOT NULL,
   image BLOB NOT NULL
 );
 CREATE TABLE embeddings (
@@ -97,10 +98,10 @@ CREATE TABLE batch_items (
   seq INTEGER NOT NULL REFERENCES inbox ON DELETE CASCADE,
   position INTEGER NOT NULL,
   identity_id TEXT NOT NULL,
-  source INTEGER NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
   code INTEGER,
   username TEXT NOT NULL DEFAULT '',
+  failed_items TEXT NOT NULL DEFAULT '',
   detail TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (seq, position)
 ) WITHOUT ROWID;
@@ -113,7 +114,6 @@ CREATE TABLE outbox (
   notify_path TEXT,
   body BLOB NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
-  next_at INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL
 );
 CREATE INDEX outbox_by_kind ON outbox (kind, id);

@@ -1,0 +1,214 @@
+"""The box's settings: one file of TOML, each key overridden by the environment as ``SOPHON_<KEY>``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import orjson
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from sophon.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENVIRONMENT_PREFIX = "SOPHON_"
+DEFAULT_DATA_DIR = platformdirs.user_data_path("sophon")
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// address, such as http://platform.example:8900/login")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password")
+    return url
+
+
+def _existing_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
+class Settings(BaseModel):
+    """Every setting of the daemon, with its default; what has none must be given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    login_url: Annotated[str, AfterValidator(_web_address)] = Field(
+        description="Where the box logs in to the management platform."
+    )
+    dev_sno: str = Field(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[!-~]+$",
+        description="The authorisation code that names this box to the platform.",
+    )
+    data_dir: Path = Field(
+        default=DEFAULT_DATA_DIR,
+        description="Where people, commands and results are kept; on a local disk, for one daemon alone.",
+    )
+    model_dir: Path | None = Field(
+        default=None, description="The model pack; by default where `sophon models install` puts it."
+    )
+    http_host: str = Field(
+        default="127.0.0.1",
+        description="The address that the HTTP API listens at. It knows faces: open it to trusted networks only.",
+    )
+    http_port: int = Field(
+        default=5555, ge=0, le=65535, description="The HTTP API's port; 0 switches it off."
+    )
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="The port of the Prometheus metrics; 0 switches them off."
+    )
+    protocol_version: Literal["V2R1C01", "V2R2C01"] = Field(
+        default="V2R2C01", description="The form of what the box sends; it understands both."
+    )
+    capacity: int = Field(
+        default=50_000,
+        ge=1,
+        le=5_000_000,
+        description="How many people fit; the next one is refused with 40015.",
+    )
+    match_threshold: float = Field(
+        default=0.35, ge=0, le=1, description="The score from which a comparison counts as a match."
+    )
+    amqps: bool = Field(
+        default=False, description="Speak to the broker through TLS, its certificate verified."
+    )
+    amqps_ca_file: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
+        default=None,
+        description="The authority that signed the broker's certificate; by default the system's.",
+    )
+    amqps_server_name: str | None = Field(
+        default=None, description="The name in the broker's certificate; by default the host of the login."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Further hosts, domains (.example.com) or networks (10.0.0.0/8) that photographs and results "
+        "may go to; the platform's and the image server's are always allowed.",
+    )
+    prefetch: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="How many messages the broker may send ahead of their acknowledgement.",
+    )
+    people_per_fetch: int = Field(
+        default=100, ge=1, le=1000, description="How many people's details are asked for in one call."
+    )
+    downloads: int = Field(default=8, ge=1, le=64, description="How many photographs are fetched at once.")
+    analyses: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=256,
+        description="How many photographs are analysed at once.",
+    )
+    fiqa_workers: int = Field(
+        default=1, ge=1, le=64, description="How many fiqa commands are answered at once."
+    )
+    patience_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=3600,
+        description="How long a command waits for the enrolment before it; then it overtakes, and what the enrolment "
+        "still had to do for the same people is cancelled.",
+    )
+    notify_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=24 * 366,
+        description="How long a result is offered to a notify_path that refuses it.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important messages that are logged."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object per line."
+    )
+
+
+def load_settings(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from a TOML file and the environment, which wins.
+
+    Raises:
+        ConfigError: naming the key, what is wrong with it and what to do.
+    """
+    environment = os.environ if environment is None else environment
+    values = _read_file(file) if file is not None else {}
+    for name in Settings.model_fields:
+        given = environment.get(ENVIRONMENT_PREFIX + name.upper())
+        if given is not None:
+            values[name] = _from_environment(name, given)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_describe(error)) from None
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the configuration file {file} can't be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration file {file} is not TOML: {error}") from None
+    return values
+
+
+def _from_environment(name: str, text: str) -> Any:
+    """A list is written with commas, or as JSON; everything else is read from its text."""
+    annotation = Settings.model_fields[name].annotation
+    if annotation == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
+    return text
+
+
+def _describe(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: there is no such setting; known: {', '.join(sorted(Settings.model_fields))}"
+    remedy = f"set it in the configuration file or as {ENVIRONMENT_PREFIX}{key.split('.')[0].upper()}"
+    if problem["type"] == "missing":
+        return f"{key}: is required; {remedy}"
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {reason[0].lower()}{reason[1:]}; {remedy}"
+
+
+def example() -> str:
+    """Every setting as commented TOML: what it means and its default."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        lines.append(f"# {field.description}")
+        default = field.get_default(call_default_factory=True, validated_data={})
+        if field.is_required():
+            lines.append(f'{name} = ""')
+        else:
+            lines.append(f"# {name} = {_toml(default)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, tuple):
+        return "[]" if not value else orjson.dumps(value).decode()
+    return f'"{value}"' if value is not None else '""  (not set)'
