@@ -1,0 +1,362 @@
+"""The box itself: who is enrolled, who is recognised. The store is the truth; the gallery in memory follows its commits."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sophon.engine import Face, FaceEngine, FaceQuality, load_photo
+from sophon.errors import Code, SophonError
+from sophon.gallery import Gallery, Match
+from sophon.store import DEFAULT_GROUP, EnrolledFrom, FaceRow, PersonRow, Store, Transaction
+
+# With several faces in an enrolment photograph, the largest counts if it is at least this many times the next one's area.
+DOMINANT_FACE_RATIO = 2.0
+SUPERSEDED = "superseded by a newer command"
+
+_THRESHOLD = "threshold"
+_THRESHOLD_RANGE = "threshold_range"
+_STRANGER_GROUP = "support_stranger_group"
+_WIPED_AT = "wiped_at"
+
+
+class QualityError(SophonError):
+    """The photograph's face is not good enough; ``failed_items`` says in what."""
+
+    def __init__(self, code: Code, message: str, failed_items: tuple[str, ...]) -> None:
+        super().__init__(code, message)
+        self.failed_items = failed_items
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """Someone to enrol; ``face`` is None for who stands in the store with this very photograph."""
+
+    identity_id: str
+    info: dict[str, Any]
+    register_type: int
+    permission_ids: tuple[str, ...]
+    face: FaceRow | None
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """A face in a picture, and who it may be, best first; no match means a stranger."""
+
+    face: Face
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The largest face of a picture against a gallery: the best score, 0-1, and the person if it is a match."""
+
+    score: float
+    person: PersonRow | None
+
+
+class Box:
+    """Enrols, deletes and recognises people. Thread-safe; every change is part of a transaction of the store."""
+
+    def __init__(
+        self, store: Store, engine: FaceEngine, *, capacity: int = 50_000, match_threshold: float = 0.35
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._capacity = capacity
+        self._gallery = Gallery(engine.dim, engine.making_id)
+        self._match_threshold = match_threshold
+
+    @property
+    def engine(self) -> FaceEngine:
+        """What finds and judges faces."""
+        return self._engine
+
+    @property
+    def match_threshold(self) -> float:
+        """The score, 0-1, from which a comparison counts as a match."""
+        return self._match_threshold
+
+    def __len__(self) -> int:
+        """How many people can be recognised now."""
+        return len(self._gallery)
+
+    def load(self) -> int:
+        """Build the gallery from the store, as at every start.
+
+        Returns how many people can't be recognised, because other models made their embeddings.
+        """
+        with self._store.write() as transaction:
+            transaction.groups.ensure(DEFAULT_GROUP)
+            threshold = transaction.settings.get(_THRESHOLD)
+            if threshold is not None:
+                self._match_threshold = threshold / 100
+            self._gallery.clear()
+            for row in transaction.people.gallery(self._engine.making_id):
+                self._gallery.add(row.identity_id, row.embedding, row.groups, row.permissions)
+            return transaction.people.count() - len(self._gallery)
+
+    def portrait(self, photo: bytes, level: str) -> FaceRow:
+        """Judge an enrolment photograph and make what its person is recognised by.
+
+        Raises SophonError: IMAGE_ERROR, IMAGE_TOO_LARGE, NO_FACE, LOW_QUALITY, FACE_TOO_SMALL or BAD_FEATURE.
+        """
+        candidates = self._engine.enroll_candidates(load_photo(photo), level)
+        face, quality = _only_face(candidates)
+        if quality.fails:
+            code = Code.FACE_TOO_SMALL if quality.fails == ("face_size",) else Code.LOW_QUALITY
+            failed = ", ".join(quality.fails)
+            raise QualityError(code, f"the face fails level {level}: {failed}", tuple(quality.fails))
+        if not _is_usable(face.embedding, self._engine.dim):
+            raise SophonError(Code.BAD_FEATURE, "the model made no usable embedding of this face")
+        return FaceRow(
+            photo=photo,
+            photo_sha256=sha256(photo),
+            level=level,
+            making_id=self._engine.making_id,
+            embedding=face.embedding,
+            crop=_encode_crop(face),
+        )
+
+    def stands_from(self, identity_id: str, photo: bytes, level: str) -> bool:
+        """Whether the person is enrolled with this very photograph, judged alike, by the present models."""
+        with self._store.read() as snapshot:
+            found = snapshot.people.enrolled_from(identity_id)
+        return found == EnrolledFrom(sha256(photo), level, self._engine.making_id)
+
+    def enrol(
+        self, transaction: Transaction, seq: int, enrolments: Sequence[Enrolment]
+    ) -> list[SophonError | None]:
+        """Add or overwrite people for command ``seq``; per person None, or why not.
+
+        A person that a newer command wrote or deleted stays as that one left it.
+        """
+        wiped_at = transaction.counters.get(_WIPED_AT)
+        people = transaction.people.count()
+        outcomes: list[SophonError | None] = []
+        for enrolment in enrolments:
+            known = transaction.people.get(enrolment.identity_id)
+            if seq < max(wiped_at, transaction.people.last_written(enrolment.identity_id)):
+                outcomes.append(SophonError(Code.BAD_REQUEST, SUPERSEDED))
+            elif known is None and people >= self._capacity:
+                outcomes.append(
+                    SophonError(Code.GALLERY_FULL, f"the gallery is full: capacity is {self._capacity}")
+                )
+            elif known is None and enrolment.face is None:
+                outcomes.append(SophonError(Code.BAD_REQUEST, SUPERSEDED))
+            else:
+                people += known is None
+                self._put(transaction, seq, enrolment)
+                outcomes.append(None)
+        return outcomes
+
+    def delete(self, transaction: Transaction, seq: int, identity_ids: Iterable[str]) -> set[str]:
+        """Delete people, face and all, for command ``seq``; return those who were there."""
+        return {identity_id for identity_id in identity_ids if self._delete(transaction, seq, identity_id)}
+
+    def wipe(self, transaction: Transaction, seq: int, *, users: bool, events: bool) -> None:
+        """Erase everybody, with galleries and permission groups, and/or all events."""
+        if users:
+            transaction.people.clear()
+            transaction.groups.clear()
+            transaction.permissions.clear()
+            transaction.counters.set(_WIPED_AT, seq)
+            transaction.after_commit(self._gallery.clear)
+        if events:
+            transaction.events.clear()
+
+    def name_permissions(self, transaction: Transaction, seq: int, names: Mapping[str, str]) -> None:
+        """Name permission groups by id for command ``seq``, making those that are missing."""
+        for permission_id, name in names.items():
+            transaction.permissions.rename(permission_id, name, seq)
+
+    def configure(
+        self,
+        transaction: Transaction,
+        *,
+        threshold: float | None = None,
+        threshold_range: Sequence[float] | None = None,
+        support_stranger_group: bool | None = None,
+    ) -> None:
+        """Change the matching; thresholds are scores × 100. None leaves a setting as it is."""
+        if threshold is not None:
+            transaction.settings.set(_THRESHOLD, threshold)
+            transaction.after_commit(lambda: self._set_threshold(threshold / 100))
+        if threshold_range is not None:
+            transaction.settings.set(_THRESHOLD_RANGE, list(threshold_range))
+        if support_stranger_group is not None:
+            transaction.settings.set(_STRANGER_GROUP, support_stranger_group)
+
+    def recognise(
+        self,
+        image: bytes,
+        *,
+        k: int = 1,
+        groups: Sequence[str] | None = None,
+        permissions: Sequence[str] | None = None,
+    ) -> list[Recognition]:
+        """Find every face in a picture and who it may be, largest face first."""
+        faces = self._engine.analyze(load_photo(image))
+        return [
+            Recognition(
+                face,
+                tuple(
+                    self._gallery.search(
+                        face.embedding,
+                        k,
+                        threshold=self._match_threshold,
+                        groups=groups,
+                        permissions=permissions,
+                    )
+                ),
+            )
+            for face in faces
+        ]
+
+    def compare(
+        self,
+        image: bytes,
+        *,
+        group: str = DEFAULT_GROUP,
+        permission: str | None = None,
+        min_face_size: float = 0,
+    ) -> Comparison:
+        """Compare the largest face of a picture with a group, and only with who has a permission group (id or name).
+
+        Raises SophonError: as `load_photo`; NO_FACE; FOG_NOT_FOUND for an unknown group or permission group;
+        EMPTY_GROUP if nobody is in the group.
+        """
+        with self._store.read() as snapshot:
+            if group not in {known.name for known in snapshot.groups.all()}:
+                raise SophonError(Code.FOG_NOT_FOUND, f"group_name: there is no group {group!r}")
+            permissions = None
+            if permission is not None:
+                permissions = [
+                    known.permission_id
+                    for known in snapshot.permissions.all()
+                    if permission in (known.permission_id, known.name)
+                ]
+                if not permissions:
+                    raise SophonError(
+                        Code.FOG_NOT_FOUND, f"permission_name: there is no permission group {permission!r}"
+                    )
+        faces = [
+            face for face in self._engine.analyze(load_photo(image)) if _shorter_side(face) >= min_face_size
+        ]
+        if not faces:
+            raise SophonError(Code.NO_FACE, "no face in the picture")
+        best = self._gallery.search(
+            faces[0].embedding, 1, threshold=-1, groups=[group], permissions=permissions
+        )
+        if not best:
+            if permissions is None:
+                raise SophonError(Code.EMPTY_GROUP, f"group_name: nobody is in group {group!r}")
+            return Comparison(0.0, None)
+        score = max(best[0].score, 0.0)
+        if score < self._match_threshold:
+            return Comparison(score, None)
+        with self._store.read() as snapshot:
+            return Comparison(score, snapshot.people.get(best[0].identity_id))
+
+    def photo(self, identity_id: str) -> bytes | None:
+        """The photograph a person was enrolled by."""
+        with self._store.read() as snapshot:
+            return snapshot.people.photo(identity_id)
+
+    def assess(self, image: bytes, level: str) -> list[FaceQuality]:
+        """Judge every face in a picture, largest first.
+
+        Raises SophonError: IMAGE_ERROR, IMAGE_TOO_LARGE, or NO_FACE if there is none.
+        """
+        qualities = self._engine.assess(load_photo(image), level)
+        if not qualities:
+            raise SophonError(Code.NO_FACE, "no face in the photo")
+        return qualities
+
+    def _put(self, transaction: Transaction, seq: int, enrolment: Enrolment) -> None:
+        identity_id = enrolment.identity_id
+        transaction.people.put(
+            PersonRow(identity_id, enrolment.info, enrolment.register_type, seq, time.time_ns() // 1_000_000)
+        )
+        transaction.groups.ensure(DEFAULT_GROUP)
+        transaction.groups.add_members(DEFAULT_GROUP, [identity_id])
+        transaction.permissions.set_of_person(identity_id, enrolment.permission_ids)
+        groups = tuple(transaction.groups.of_person(identity_id))
+        face = enrolment.face
+        if face is None:
+            transaction.after_commit(
+                lambda: self._gallery.set_permissions(identity_id, enrolment.permission_ids)
+            )
+            return
+        transaction.people.put_face(identity_id, face)
+        transaction.after_commit(lambda: self._show(identity_id, face, groups, enrolment.permission_ids))
+
+    def _show(
+        self, identity_id: str, face: FaceRow, groups: tuple[str, ...], permissions: tuple[str, ...]
+    ) -> None:
+        put = self._gallery.replace if identity_id in self._gallery else self._gallery.add
+        put(identity_id, face.embedding, groups, permissions)
+
+    def _delete(self, transaction: Transaction, seq: int, identity_id: str) -> bool:
+        if seq < transaction.people.last_written(identity_id):
+            return False
+        transaction.people.bury([identity_id], seq)
+        deleted = transaction.people.delete(identity_id)
+        if deleted:
+            transaction.after_commit(lambda: self._hide(identity_id))
+        return deleted
+
+    def _hide(self, identity_id: str) -> None:
+        self._gallery.remove(identity_id)
+
+    def _set_threshold(self, threshold: float) -> None:
+        self._match_threshold = threshold
+
+
+def sha256(photo: bytes) -> bytes:
+    """What tells photographs apart."""
+    return hashlib.sha256(photo).digest()
+
+
+def _only_face(candidates: Sequence[tuple[Face, FaceQuality]]) -> tuple[Face, FaceQuality]:
+    if not candidates:
+        raise SophonError(Code.NO_FACE, "no face in the photo")
+    ordered = sorted(candidates, key=lambda candidate: -_area(candidate[0]))
+    if len(ordered) > 1 and _area(ordered[0][0]) < DOMINANT_FACE_RATIO * _area(ordered[1][0]):
+        raise QualityError(
+            Code.LOW_QUALITY,
+            f"multiple_faces: {len(ordered)} faces, and the largest is not twice the next",
+            ("multiple_faces",),
+        )
+    return ordered[0]
+
+
+def _area(face: Face) -> float:
+    x1, y1, x2, y2 = face.bbox
+    return float((x2 - x1) * (y2 - y1))
+
+
+def _shorter_side(face: Face) -> float:
+    x1, y1, x2, y2 = face.bbox
+    return float(min(x2 - x1, y2 - y1))
+
+
+def _is_usable(embedding: np.ndarray[Any, Any], dim: int) -> bool:
+    return (
+        embedding.shape == (dim,)
+        and bool(np.isfinite(embedding).all())
+        and abs(float(np.linalg.norm(embedding)) - 1.0) < 1e-3
+    )
+
+
+def _encode_crop(face: Face) -> bytes:
+    encoded, data = cv2.imencode(".png", face.aligned)
+    if not encoded:
+        raise SophonError(Code.SERVER_PROCESS_FAILED, "the aligned face can't be encoded")
+    return bytes(data)
