@@ -1,0 +1,9 @@
+"""From a message to its result: one file per method, and the executor that takes them from the inbox."""
+
+from sophon.commands.add_users_plus import Enroller, Platform
+from sophon.commands.executor import Executor
+from sophon.commands.intake import Intake
+from sophon.commands.lanes import Lanes
+from sophon.commands.room import Room
+
+__all__ = ["Enroller", "Executor", "Intake", "Lanes", "Platform", "Room"]

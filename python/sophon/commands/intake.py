@@ -1,0 +1,119 @@
+"""Where a message becomes a command in the inbox; after the commit it may be acknowledged."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import orjson
+import structlog
+
+from sophon.commands.answers import EXCERPT_BYTES, answer_again, answer_unread
+from sophon.contract import ContractError
+from sophon.contract.json_body import MAX_COMMAND_BYTES, read_object
+from sophon.store import InboxRow, Lane, State, Transaction
+
+_log = structlog.get_logger(__name__)
+
+
+class Intake(Enum):
+    """What became of a message."""
+
+    NEW = "new"
+    REPEATED = "repeated"
+    ABSORBED = "absorbed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class _Envelope:
+    """As much of a message as is needed to file it; the rest is checked when its turn comes."""
+
+    method: str
+    message_id: Any
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.FIQA if self.method == "fiqa" else Lane.COMMAND
+
+    @property
+    def id_digest(self) -> str | None:
+        """Stands for the messageId, whatever its length; None if there is none, or an empty one."""
+        if self.message_id is None or self.message_id == "":
+            return None
+        return hashlib.sha256(orjson.dumps(self.message_id)).hexdigest()
+
+
+def take_in(
+    transaction: Transaction,
+    body: bytes,
+    dev_sno: str,
+    *,
+    redelivered: bool = False,
+    first_of_link: bool = False,
+) -> Intake:
+    """File one message, in the order of the queue.
+
+    The same messageId with the same bytes is one command: it is answered again, not carried out again. Commands
+    without a messageId are all carried out, in order, which ends in the same state; only a copy of the newest one that
+    the broker sends again as a new link's first message is absorbed: its acknowledgement was lost.
+    """
+    body_sha256 = hashlib.sha256(body).digest()
+    envelope = _read_envelope(body)
+    id_digest = envelope.id_digest
+    if id_digest is None:
+        key = uuid.uuid4().hex
+        if redelivered and first_of_link and _is_newest(transaction, envelope.lane, body_sha256):
+            return Intake.ABSORBED
+    else:
+        key = f"{id_digest}:{body_sha256.hex()}"
+        known = transaction.inbox.by_key(key)
+        if known is not None:
+            _repeat(transaction, known)
+            return Intake.REPEATED
+        if transaction.inbox.has_key_prefix(f"{id_digest}:"):
+            _log.warning(
+                "a messageId came again with another content; it is a new command", method=envelope.method
+            )
+    refused = len(body) > MAX_COMMAND_BYTES
+    seq = transaction.inbox.add(
+        key=key,
+        lane=envelope.lane,
+        method=envelope.method,
+        message_id=None if id_digest is None else orjson.dumps(envelope.message_id).decode(),
+        body=body[:EXCERPT_BYTES] if refused else body,
+        body_sha256=body_sha256,
+        at=time.time_ns() // 1_000_000,
+    )
+    if refused:
+        row = transaction.inbox.by_seq(seq)
+        assert row is not None
+        error = ContractError(f"the message is larger than {MAX_COMMAND_BYTES // 2**20} MiB")
+        answer_unread(transaction, row, dev_sno, error)
+        return Intake.REFUSED
+    return Intake.NEW
+
+
+def _read_envelope(body: bytes) -> _Envelope:
+    try:
+        value = read_object(body, MAX_COMMAND_BYTES)
+    except ValueError:
+        return _Envelope("", None)
+    method = value.get("method")
+    return _Envelope(method[:64] if isinstance(method, str) else "", value.get("messageId"))
+
+
+def _is_newest(transaction: Transaction, lane: Lane, body_sha256: bytes) -> bool:
+    newest = transaction.inbox.newest(lane)
+    return newest is not None and newest.message_id is None and newest.body_sha256 == body_sha256
+
+
+def _repeat(transaction: Transaction, known: InboxRow) -> None:
+    if known.state in (State.DONE, State.DEAD):
+        answer_again(transaction, known)
+    else:
+        transaction.inbox.count_repeat(known.seq)
