@@ -1,0 +1,96 @@
+"""Messages come in: on disk first, acknowledged then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from sophon.mq.link import BrokerError, Session
+from sophon.store import StoreUnavailableError
+
+CHECK_SECONDS = 30.0
+WAIT_S = 0.5
+PAUSE_S = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Consumer:
+    """Serves a `Link`: takes the messages of one queue in, in order, as long as there is room for them.
+
+    ``take_in`` puts messages, each with whether it was redelivered, on disk; ``has_room`` says whether more may come.
+    While there is no room, the consumer is cancelled and the broker keeps the messages.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        *,
+        prepare: Callable[[Session], None],
+        take_in: Callable[[Sequence[tuple[bytes, bool]], bool], None],
+        has_room: Callable[[], bool],
+        prefetch: int,
+        shared: bool = False,
+    ) -> None:
+        self._queue = queue
+        self._prepare = prepare
+        self._take_in = take_in
+        self._has_room = has_room
+        self._prefetch = prefetch
+        self._shared = shared
+        self._consuming = False
+
+    @property
+    def is_consuming(self) -> bool:
+        """Whether messages would come in now."""
+        return self._consuming
+
+    def serve(self, session: Session) -> None:
+        """Take messages in until the link closes."""
+        self._prepare(session)
+        try:
+            self._consume(session)
+        finally:
+            self._consuming = False
+
+    def _consume(self, session: Session) -> None:
+        session.consume(self._queue, self._prefetch)
+        self._consuming = True
+        first_of_link = True
+        checked_at = time.monotonic()
+        while not session.stopping:
+            if not self._has_room():
+                self._rest(session, "there is no room for more commands", self._has_room)
+            batch = session.deliveries(WAIT_S)
+            if batch:
+                try:
+                    self._take_in([(one.body, one.redelivered) for one in batch], first_of_link)
+                except StoreUnavailableError as error:
+                    self._rest(session, str(error), lambda: True)
+                    continue
+                session.acknowledge_through(batch[-1])
+                first_of_link = False
+            if time.monotonic() - checked_at > CHECK_SECONDS:
+                self._check(session)
+                checked_at = time.monotonic()
+
+    def _rest(self, session: Session, reason: str, may_go_on: Callable[[], bool]) -> None:
+        """Give back what is not acknowledged and let the broker keep the rest for a while."""
+        _log.warning("consumer pauses", queue=self._queue, reason=reason)
+        session.stop_consuming()
+        self._consuming = False
+        session.wait(PAUSE_S)
+        while not session.stopping and not may_go_on():
+            session.wait(PAUSE_S)
+        session.consume(self._queue, self._prefetch)
+        self._consuming = True
+
+    def _check(self, session: Session) -> None:
+        """A consumer that silently stopped is worse than a crash: ask the broker whether it still knows it."""
+        state = session.queue(self._queue)
+        if state is None or state.consumers == 0:
+            raise BrokerError(f"the broker knows no consumer of queue {self._queue!r} any more")
+        if state.consumers > 1 and not self._shared:
+            _log.warning("another box consumes the same queue", queue=self._queue, consumers=state.consumers)
