@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import doctor, models
+from sophon.cli import doctor, inbox, models, status
 from sophon.errors import Code, SophonError
 
 
@@ -36,12 +36,15 @@ app = typer.Typer(
 )
 app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
+app.command("status")(status.status)
+app.add_typer(inbox.app, name="inbox")
 try:
-    from sophon.cli import platform
+    from sophon.cli import platform, run
 except ModuleNotFoundError as missing:  # the engine alone is installed
-    _without_server(missing, "platform")
+    _without_server(missing, "platform", "run")
 else:
     app.add_typer(platform.app, name="platform")
+    app.command("run")(run.run)
 
 
 def _print_version(wanted: bool) -> None:

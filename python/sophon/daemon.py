@@ -1,0 +1,233 @@
+"""The daemon: everything put together, from the login to the lines, and the watch over it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import structlog
+
+from sophon import __version__
+from sophon.api import ApiServer
+from sophon.box import Box
+from sophon.commands import Enroller, Executor, Lanes, Room
+from sophon.config import Settings
+from sophon.contract import RabbitMq
+from sophon.engine import FaceEngine
+from sophon.errors import Code, SophonError
+from sophon.login import LoginKeeper
+from sophon.models import ModelPack
+from sophon.mq import BrokerLines, LineOptions, Tls
+from sophon.platform import Notifier, PlatformClient
+from sophon.status import LinkReport, Rates, StatusReport, read_store, write_status
+from sophon.store import Store, StoreUnavailableError
+
+KEEP_DONE = 100_000
+KEEP_DONE_SECONDS = 7 * 24 * 3600
+KEEP_DEAD = 1_000
+TICK_S = 0.1
+WATCH_SECONDS = 1.0
+TIDY_SECONDS = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """A running box. Making one opens nothing; `run` does, and closes it again."""
+
+    def __init__(self, settings: Settings, *, only_fiqa: bool = False) -> None:
+        self._settings = settings
+        self._only_fiqa = only_fiqa
+        self._stopping = threading.Event()
+        self._started_at = time.time()
+        self._rates = Rates()
+        self._parameters: RabbitMq | None = None
+        self._lines: BrokerLines | None = None
+        self._notifier: Notifier | None = None
+
+    def stop(self) -> None:
+        """Ask it to end; safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Run until `stop`; call ``ready`` once, when commands are being taken in.
+
+        Raises:
+            ConfigError: if the settings don't work on this machine.
+            SophonError: if the models can't be loaded, or a thread that nothing works without has ended.
+        """
+        with ExitStack() as owned:
+            self._assemble(owned)
+            self._watch(ready)
+            _log.info("box stops")
+        _log.info("box stopped")
+
+    def _assemble(self, owned: ExitStack) -> None:
+        settings = self._settings
+        self._store = owned.enter_context(Store(settings.data_dir))
+        engine = owned.enter_context(FaceEngine(ModelPack.load(settings.model_dir)))
+        self._box = Box(
+            self._store, engine, capacity=settings.capacity, match_threshold=settings.match_threshold
+        )
+        unrecognisable = self._box.load()
+        if unrecognisable:
+            _log.warning("people enrolled by other models can't be recognised", people=unrecognisable)
+        self._platform = owned.enter_context(
+            PlatformClient(
+                settings.login_url,
+                settings.dev_sno,
+                allowed_hosts=settings.allowed_hosts,
+                own_ports=[port for port in (settings.http_port, settings.metrics_port) if port],
+                on_login=lambda login: self._login.take(login),
+            )
+        )
+        self._login = LoginKeeper(self._platform)
+        enroller = Enroller(
+            self._store,
+            self._box,
+            self._platform,
+            dev_sno=settings.dev_sno,
+            people_per_fetch=settings.people_per_fetch,
+            downloads=settings.downloads,
+            analyses=settings.analyses,
+        )
+        owned.callback(enroller.close)
+        self._executor = Executor(
+            self._store, self._box, enroller, dev_sno=settings.dev_sno, patience_s=settings.patience_s
+        )
+        self._executor.recover()
+        self._room = Room(self._store)
+        self._lanes = owned.enter_context(
+            Lanes(self._executor, fiqa_workers=settings.fiqa_workers, answered=self._wake_senders)
+        )
+        if settings.http_port:
+            owned.enter_context(ApiServer(self._box, settings.http_host, settings.http_port))
+        owned.enter_context(self._login)
+        owned.callback(self._close_lines)
+        _log.info(
+            "box started", dev_sno=settings.dev_sno, people=len(self._box), data_dir=str(settings.data_dir)
+        )
+
+    def _watch(self, ready: Callable[[], None]) -> None:
+        is_ready = False
+        watched_at = tidied_at = float("-inf")
+        while not self._stopping.wait(TICK_S):
+            self._follow_login()
+            if not is_ready and self._lines is not None and self._lines.are_consuming:
+                is_ready = True
+                ready()
+            now = time.monotonic()
+            try:
+                if now - watched_at >= WATCH_SECONDS:
+                    watched_at = now
+                    self._watch_threads()
+                    write_status(self._settings.data_dir, self._report())
+                if now - tidied_at >= TIDY_SECONDS:
+                    tidied_at = now
+                    self._tidy()
+            except StoreUnavailableError as error:
+                _log.warning("the store can't be used now", reason=str(error))
+
+    def _follow_login(self) -> None:
+        """Make the lines that the newest login names, if they are others."""
+        login = self._login.latest
+        if login is None or login.rabbitmq == self._parameters:
+            return
+        self._close_lines()
+        settings = self._settings
+        self._parameters = login.rabbitmq
+        options = LineOptions(
+            client_name=f"sophon {settings.dev_sno}",
+            prefetch=settings.prefetch,
+            tls=Tls(settings.amqps_ca_file, settings.amqps_server_name) if settings.amqps else None,
+            only_fiqa=self._only_fiqa,
+        )
+        self._lines = BrokerLines(
+            login.rabbitmq,
+            options,
+            self._store,
+            take_in=self._take_in,
+            has_room=self._room.has_room,
+            on_trouble=self._login.ask_again,
+        )
+        self._notifier = Notifier(
+            self._store,
+            self._lines.kinds_without_queue,
+            self._platform.post_result,
+            max_age_s=settings.notify_hours * 3600,
+        )
+        self._lines.start()
+        self._notifier.start()
+
+    def _close_lines(self) -> None:
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+        if self._notifier is not None:
+            self._notifier.close()
+            self._notifier = None
+
+    def _take_in(self, messages: Sequence[tuple[bytes, bool]], first_of_link: bool) -> None:
+        self._executor.take_in_all(messages, first_of_link=first_of_link)
+        self._lanes.wake()
+        # A repeated command is answered at once.
+        self._wake_senders()
+
+    def _wake_senders(self) -> None:
+        lines, notifier = self._lines, self._notifier
+        if lines is not None:
+            lines.wake()
+        if notifier is not None:
+            notifier.wake()
+
+    def _watch_threads(self) -> None:
+        """A line that stands still is replaced; without the others a box is better started anew."""
+        if self._lines is not None:
+            self._lines.watch()
+        notifier_ended = self._notifier is not None and not self._notifier.is_alive
+        if notifier_ended or not self._lanes.are_alive or not self._login.is_alive:
+            raise SophonError(
+                Code.SERVER_PROCESS_FAILED, "a thread has ended; see the log, and start the box again"
+            )
+
+    def _tidy(self) -> None:
+        with self._store.write() as transaction:
+            transaction.inbox.forget(
+                finished_before=int((time.time() - KEEP_DONE_SECONDS) * 1000),
+                keep_done=KEEP_DONE,
+                keep_dead=KEEP_DEAD,
+            )
+            oldest = transaction.inbox.oldest_open_seq()
+            transaction.people.forget_tombstones(
+                before=oldest if oldest is not None else transaction.counters.get("seq") + 1
+            )
+        self._store.set_reserve_aside()
+
+    def _report(self) -> StatusReport:
+        stored = read_store(self._store)
+        lines = self._lines
+        return StatusReport(
+            version=__version__,
+            dev_sno=self._settings.dev_sno,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            written_at=time.time(),
+            phase="consuming" if lines is not None and lines.are_consuming else "waiting",
+            login=self._login.problem or "ok",
+            links={
+                name: LinkReport(
+                    phase=state.phase.value,
+                    reason=state.reason,
+                    since=state.since,
+                    connections=state.connections,
+                )
+                for name, state in (lines.states if lines else {}).items()
+            },
+            no_room=self._room.reason,
+            recognisable=len(self._box),
+            rates=self._rates.of(stored["counters"]),
+            **stored,
+        )

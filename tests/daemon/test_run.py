@@ -1,0 +1,203 @@
+"""The daemon as a process, over a real RabbitMQ node and the reference platform."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from sophon.contract import (
+    AddUsersPlus,
+    ControlConfig,
+    DeleteUsers,
+    ExtendParams,
+    Fiqa,
+    FiqaRequest,
+    RabbitMq,
+    SyncPermissions,
+    WipeData,
+    WipeOptions,
+    encode_photo,
+)
+from sophon.sim import BrokerNode, PlatformDesk, ReferencePlatform
+from tests.daemon.box_process import BoxProcess
+
+DEV_SNO = "BOXA0001"
+FETCHED = ExtendParams(path="/getSendPerson")
+
+
+@pytest.fixture
+def lines(broker: BrokerNode, platform: ReferencePlatform, request: pytest.FixtureRequest) -> RabbitMq:
+    """Queues of the test's own; the box logs in as always."""
+    lines = broker.add_box(f"{DEV_SNO}-{request.node.name}")
+    platform.add_box(DEV_SNO, lines)
+    return lines
+
+
+@pytest.fixture
+def desk(lines: RabbitMq) -> Iterator[PlatformDesk]:
+    with PlatformDesk(lines) as desk:
+        yield desk
+
+
+@pytest.fixture
+def box(tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq) -> Iterator[BoxProcess]:
+    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO) as box:
+        yield box
+
+
+@pytest.fixture
+def people(portraits: Path) -> Path:
+    return portraits / "people"
+
+
+def add_everybody(platform: ReferencePlatform, people: Path) -> None:
+    platform.add_person("E1", "Barack", people / "barack_obama" / "obama.jpg")
+    platform.add_person("E2", "Joe", people / "joe_biden" / "biden.jpg", way="absolute")
+    platform.add_person(
+        "E3", "Eileen", people / "eileen_collins" / "astronaut.png", way="inline", fiqa_level="no"
+    )
+
+
+def result_of(desk: PlatformDesk) -> dict[str, object]:
+    """The newest result, as it went over the wire."""
+    value = orjson.loads(desk.messages[-1].body)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_all_six_commands_are_answered(
+    box: BoxProcess, desk: PlatformDesk, platform: ReferencePlatform, people: Path
+) -> None:
+    add_everybody(platform, people)
+    desk.call(AddUsersPlus(message_id="a", userid_list=["E1", "E2", "E3", "E4"], extend_params=FETCHED))
+    assert result_of(desk) == {
+        "success": True,
+        "code": 0,
+        "message": "下发人员MQ命令执行成功",
+        "dev_sno": DEV_SNO,
+        "messageKey": "add_users_plus",
+        "messageId": "a",
+        "result": {
+            "success_users": [
+                {"userid": "E1", "username": "Barack", "message": "人员下发成功", "code": 0},
+                {"userid": "E2", "username": "Joe", "message": "人员下发成功", "code": 0},
+                {"userid": "E3", "username": "Eileen", "message": "人员下发成功", "code": 0},
+            ],
+            "failed_users": [
+                {
+                    "userid": "E4",
+                    "username": "",
+                    "message": "远程服务数据错误",
+                    "code": 50074,
+                    "detail": "the platform's answer does not hold this person",
+                }
+            ],
+        },
+    }
+
+    photo = encode_photo((people / "barack_obama" / "obama2.jpg").read_bytes())
+    desk.call(Fiqa(message_id="f", info=FiqaRequest(image_base64_str=photo)))
+    assert desk.messages[-1].queue == "topic.fiqa.upload"
+    (face,) = result_of(desk)["result"]["data"]  # type: ignore[index]
+    assert face["fiqa_result"] is True
+    assert face["fails"] == []
+
+    desk.call(SyncPermissions(message_id="s", permissions_info_list=[{"id": "0", "info": {"name": "北门"}}]))
+    assert result_of(desk)["result"] == {
+        "success_permission": [
+            {"permission_id": "0", "permission_name": "北门", "message": "权限组信息同步成功", "code": 0}
+        ],
+        "failed_permission": [],
+    }
+
+    desk.call(ControlConfig(message_id="c", config_field={"threshold": 40.0, "threshold_range": [3, 2, 1]}))
+    assert result_of(desk)["result"] == {
+        "success_field": {"threshold": 40.0},
+        "faild_field": {"threshold_range": [3, 2, 1]},
+    }
+
+    desk.call(DeleteUsers(message_id="d", userid_list=["E1", "E9"]))
+    assert result_of(desk)["result"] == {
+        "success_users": [{"userid": "E1", "message": "人员删除成功", "code": 0}],
+        "failed_users": [{"userid": "E9", "message": "人员删除失败", "code": 40401, "detail": "no such id"}],
+    }
+
+    desk.call(WipeData(message_id="w", wipe_options=WipeOptions(users=True, events=False)))
+    assert result_of(desk)["message"] == "重置数据成功"
+    assert result_of(desk)["result"] == {"wipe_options": {"users": True, "events": False}}
+
+
+def test_bad_messages_are_answered_and_do_not_stop_the_box(box: BoxProcess, desk: PlatformDesk) -> None:
+    for body in (
+        b"not json",
+        b"",
+        b"[]",
+        b'{"method": "explode", "messageId": "x"}',
+        b'{"method": "delete_users"}',
+    ):
+        desk.send(body)
+    answers = [result for result, _ in zip(desk.results(20), range(5), strict=False)]
+    assert [answer.code for answer in answers] == [40071] * 5
+    assert [answer.message_key for answer in answers] == ["", "", "", "explode", "delete_users"]
+    assert answers[3].message_id == "x"
+    assert desk.call(DeleteUsers(userid_list=[])).code == 0
+
+
+def test_without_an_upload_queue_results_go_to_the_notify_path(
+    tmp_path: Path, broker: BrokerNode, platform: ReferencePlatform
+) -> None:
+    lines = broker.add_box(f"{DEV_SNO}-notify")
+    one_way = lines.model_copy(
+        update={"upload_queue": None, "fiqa_upload_queue": None, "fiqa_down_queue": None}
+    )
+    platform.add_box(DEV_SNO, one_way)
+    platform.misbehave("/getResult", status=503, times=1)
+    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO), PlatformDesk(lines) as desk:
+        desk.send(DeleteUsers(userid_list=["E9"], extend_params=ExtendParams(notify_path="/getResult")))
+        refused, taken = platform.wait_for("/getResult", 2)
+    assert refused.body == taken.body
+    assert taken.body["messageKey"] == "delete_users"
+    assert taken.query["dev_sno"] == DEV_SNO
+
+
+def test_a_restart_remembers_people(
+    box: BoxProcess, desk: PlatformDesk, platform: ReferencePlatform, people: Path
+) -> None:
+    add_everybody(platform, people)
+    desk.call(AddUsersPlus(userid_list=["E1", "E2"], extend_params=FETCHED))
+    assert box.terminate() == 0
+    box.start()
+    done = desk.call(DeleteUsers(userid_list=["E1", "E3"]))
+    assert [one.userid for one in done.result.success_users] == ["E1"]  # type: ignore[union-attr]
+
+
+def test_status_and_inbox_say_how_the_box_is(box: BoxProcess, desk: PlatformDesk) -> None:
+    desk.send(b"not json")
+    next(desk.results(20))
+    listed = _sophon("inbox", "list", "--json", "--data-dir", str(box.data_dir))
+    assert [(one["state"], one["code"]) for one in listed] == [("dead", 40071)]
+    assert box.terminate() == 0
+    command = [sys.executable, "-m", "sophon", "status", "--json", "--data-dir", str(box.data_dir)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert orjson.loads(done.stdout)["phase"] == "stopped"
+
+
+def test_a_wrong_configuration_ends_with_status_78(tmp_path: Path) -> None:
+    box = BoxProcess(tmp_path / "data", "ftp://nowhere")
+    box.start(wait=False)
+    assert box.wait(30) == 78
+    assert "login_url: must be an http:// or https:// address" in box.log_tail()
+    box.kill()
+
+
+def _sophon(*arguments: str) -> list[dict[str, object]]:
+    done = subprocess.run([sys.executable, "-m", "sophon", *arguments], capture_output=True, check=True)
+    value = orjson.loads(done.stdout)
+    assert isinstance(value, list)
+    return value
