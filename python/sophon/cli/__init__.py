@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import doctor, inbox, models, status
+from sophon.cli import doctor, fiqa, inbox, models, status
 from sophon.errors import Code, SophonError
 
 
@@ -35,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold a password or a face
 )
 app.command("doctor")(doctor.doctor)
+app.command("fiqa")(fiqa.fiqa)
 app.add_typer(models.app, name="models")
 app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")

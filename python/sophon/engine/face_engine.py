@@ -89,6 +89,11 @@ class FaceEngine:
         """What an embedding depends on, as a short hash; embeddings of different makings must not be compared."""
         return self._embedder.making_id
 
+    @property
+    def levels(self) -> QualityLevels:
+        """Return the limits of the quality levels in use."""
+        return self._levels
+
     def analyze(self, image: PhotoSource) -> list[Face]:
         """Return the faces of a photograph, largest first; no face is an empty list.
 
@@ -112,7 +117,9 @@ class FaceEngine:
         candidates = []
         for face, subject, statistics in self._faces(load_photo(image)):
             info = self._meter.measure(subject, statistics)
-            success, fails = limits.judge(info)
+            verdicts = limits.judge(info)
+            success = tuple(verdict.item.value for verdict in verdicts if verdict.passed is True)
+            fails = tuple(verdict.item.value for verdict in verdicts if verdict.passed is False)
             x1, y1, x2, y2 = (round(float(edge)) for edge in face.bbox)
             quality = FaceQuality((x1, y1, x2, y2), not fails, face.quality, success, fails, info)
             candidates.append(EnrolmentCandidate(face, quality))

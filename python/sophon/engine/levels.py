@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,6 +25,18 @@ class Item(str, Enum):
     OCCLUSION = "occlusion"
     MASK = "mask"
     PARTIAL = "partial"
+
+
+class Verdict(NamedTuple):
+    """One item at one level."""
+
+    item: Item
+    value: str
+    """What was measured, for people."""
+    demand: str
+    """What the level asks for; empty where it does not check the item."""
+    passed: bool | None
+    """None where the item is not checked, or could not be measured."""
 
 
 class Limits(BaseModel):
@@ -45,26 +59,52 @@ class Limits(BaseModel):
     partial: bool = False
     """Passes where the face is wholly inside the photograph."""
 
-    def judge(self, info: QualityInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the items that passed and those that failed; an item that could not be measured is in neither."""
-        verdicts = {
-            Item.FACE_SIZE: self.face_size is None or info.face_size > self.face_size,
-            Item.HEADPOSE: self.headpose is None or info.headpose.total <= self.headpose,
-            Item.CLARITY: self.clarity is None or info.clarity >= self.clarity,
-            Item.BRIGHTNESS: self.brightness is None or info.brightness >= self.brightness,
-            Item.OCCLUSION: all(info.occlusion),
-            Item.MASK: self.mask is None or info.mask is None or info.mask <= self.mask,
-            Item.PARTIAL: not info.partial,
-        }
-        checked = [item for item in self.checked_items() if not (item is Item.MASK and info.mask is None)]
-        return (
-            tuple(item.value for item in checked if verdicts[item]),
-            tuple(item.value for item in checked if not verdicts[item]),
-        )
+    def judge(self, info: QualityInfo) -> list[Verdict]:
+        """Return what this level says of every item, checked or not."""
+        pose = info.headpose
+        eyes_and_mouth = zip(("left eye", "right eye", "mouth"), info.occlusion, strict=True)
+        hidden = [part for part, visible in eyes_and_mouth if not visible]
+        return [
+            _verdict(Item.FACE_SIZE, f"{info.face_size:.0f} px", ">", self.face_size, info.face_size),
+            _verdict(
+                Item.HEADPOSE,
+                f"yaw {pose.yaw:+.0f}° pitch {pose.pitch:+.0f}° roll {pose.roll:+.0f}°",
+                "≤",
+                self.headpose,
+                pose.total,
+            ),
+            _verdict(Item.CLARITY, f"{info.clarity:.2f}", "≥", self.clarity, info.clarity),
+            _verdict(Item.BRIGHTNESS, f"{info.brightness:.2f}", "≥", self.brightness, info.brightness),
+            Verdict(
+                Item.OCCLUSION,
+                f"hidden: {', '.join(hidden)}" if hidden else "all visible",
+                "all visible" if self.occlusion else "",
+                not hidden if self.occlusion else None,
+            ),
+            _verdict(
+                Item.MASK,
+                "not measured" if info.mask is None else f"{info.mask:.2f}",
+                "≤",
+                self.mask,
+                info.mask,
+            ),
+            Verdict(
+                Item.PARTIAL,
+                "cut by the edge" if info.partial else "whole",
+                "whole" if self.partial else "",
+                not info.partial if self.partial else None,
+            ),
+        ]
 
-    def checked_items(self) -> list[Item]:
-        """Return the items this level checks."""
-        return [item for item in Item if getattr(self, item.value) not in (None, False)]
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {">": operator.gt, "≥": operator.ge, "≤": operator.le}
+
+
+def _verdict(item: Item, value: str, relation: str, limit: float | None, measured: float | None) -> Verdict:
+    """Compare a measured number with its limit; without a limit or a measurement there is nothing to pass or fail."""
+    demand = "" if limit is None else f"{relation} {limit:g}"
+    passed = None if limit is None or measured is None else _COMPARE[relation](measured, limit)
+    return Verdict(item, value, demand, passed)
 
 
 _MIDDLE = Limits(face_size=80, headpose=90, brightness=0.5, partial=True)
