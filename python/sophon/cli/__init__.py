@@ -40,10 +40,11 @@ app.add_typer(models.app, name="models")
 app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")
 try:
-    from sophon.cli import platform, run
+    from sophon.cli import demo, platform, run
 except ModuleNotFoundError as missing:  # the engine alone is installed
-    _without_server(missing, "platform", "run")
+    _without_server(missing, "demo", "platform", "run")
 else:
+    app.command("demo")(demo.demo)
     app.add_typer(platform.app, name="platform")
     app.command("run")(run.run)
 

@@ -28,7 +28,7 @@ def people_in(folder: Path) -> list[PhotographedPerson]:
         SophonError: if the folder holds nobody, or a sub-folder's name can't be an id.
     """
     people = [
-        PhotographedPerson(_id_of(one), one.name.replace("_", " "), photos)
+        PhotographedPerson(_id_of(one), _name_of(one), photos)
         for one in sorted(folder.iterdir() if folder.is_dir() else ())
         if one.is_dir() and (photos := sorted(f for f in one.iterdir() if f.suffix.lower() in PHOTO_SUFFIXES))
     ]
@@ -38,6 +38,11 @@ def people_in(folder: Path) -> list[PhotographedPerson]:
             f"no photographs in {folder}: it needs one folder per person, with {', '.join(sorted(PHOTO_SUFFIXES))} files",
         )
     return people
+
+
+def _name_of(folder: Path) -> str:
+    name = folder.name.replace("_", " ")
+    return name.title() if name.islower() else name
 
 
 def _id_of(folder: Path) -> str:

@@ -1,0 +1,199 @@
+"""`sophon demo`: the main job on real photographs, from the platform's command to the recognised face."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from itertools import cycle
+from pathlib import Path
+from typing import Annotated, TypeVar, get_args
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from sophon.contract import FIQA_LEVELS, FiqaLevel
+from sophon.demo.box_under_demo import BoxUnderDemo, daemon_box, in_process_box
+from sophon.demo.cast import Candidate, Cast, cast_of
+from sophon.demo.contact_sheet import draw
+from sophon.demo.story import PROMISED_ACCURACY, Finding, ShowProgress, Step, Story, accuracy, as_expected
+from sophon.sim import QueueMessage, ReferencePlatform, people_in
+from sophon.sim.portraits import fetch_portraits
+from sophon.sim.reference_platform import PHOTOS_PATH, PhotoWay
+
+LINES_PER_STEP = 14
+PIPED_WIDTH = 120
+
+T = TypeVar("T")
+
+
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Your own photographs: one folder per person. People with several are enrolled with the first and looked "
+            "for in the others; people with one are strangers. [default: official portraits, fetched once]",
+            show_default=False,
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    no_broker: Annotated[
+        bool,
+        typer.Option(
+            "--no-broker",
+            help="Hand the same messages to the same handlers in this process, without RabbitMQ.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the contact sheet and the raw messages go.")
+    ] = Path("demo-out"),
+    level: Annotated[
+        str, typer.Option(help=f"The quality that enrolment asks for: one of {', '.join(FIQA_LEVELS)}.")
+    ] = "high",
+    people: Annotated[
+        int, typer.Option(min=1, help="How many people to enrol at most, and how many strangers.")
+    ] = 50,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the findings as JSON, one object per line.")
+    ] = False,
+) -> None:
+    """Show the main job: enrol people by message, recognise them, keep strangers out, judge photographs, delete.
+
+    A private RabbitMQ node, a management platform and the box's daemon are started for it, in a temporary directory, on
+    free ports. Exit status 1 if anything expected did not happen.
+    """
+    if level not in FIQA_LEVELS:
+        raise typer.BadParameter(f"{level!r} is not one of {', '.join(FIQA_LEVELS)}", param_hint="--level")
+    quality: FiqaLevel = level
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sophon-demo-")))
+        cast = _cast(photos, folder, people)
+        platform = stack.enter_context(ReferencePlatform())
+        _tell_platform(platform, cast.candidates, quality)
+        box = _start(stack, platform, folder, no_broker)
+        findings = list(Story(box, cast, quality, _Bars()).tell())
+        messages = box.messages()
+        _write(out, findings, messages)
+    if as_json:
+        for finding in findings:
+            typer.echo(orjson.dumps(_plain(finding)))
+    else:
+        _print(findings, len(messages), out, no_broker)
+    if not as_expected(findings):
+        raise typer.Exit(1)
+
+
+def _cast(photos: Path | None, folder: Path, most: int) -> Cast:
+    made = folder / "made"
+    made.mkdir()
+    if photos is not None:
+        return cast_of(people_in(photos), (), made, most, are_good=False)
+    portraits = fetch_portraits()
+    return cast_of(
+        people_in(portraits / "people"), sorted((portraits / "cut").iterdir()), made, most, are_good=True
+    )
+
+
+def _tell_platform(platform: ReferencePlatform, candidates: Sequence[Candidate], level: FiqaLevel) -> None:
+    """Make everybody known to the platform, their photographs in all of the contract's ways by turns."""
+    ways: Iterable[PhotoWay] = cycle(get_args(PhotoWay))
+    wish = {} if level == "high" else {"fiqa_level": level}
+    for candidate, way in zip(candidates, ways, strict=False):
+        if not candidate.known:
+            continue
+        person = platform.add_person(
+            candidate.identity_id, candidate.name, candidate.photo or b"", way=way, **wish
+        )
+        if candidate.photo is None:
+            lost = {"relative_pic_url": f"{PHOTOS_PATH}/not-there.jpg", "reg_photo": None, "reg_url": None}
+            platform.people[candidate.identity_id] = person.model_copy(update=lost)
+
+
+def _start(stack: ExitStack, platform: ReferencePlatform, folder: Path, no_broker: bool) -> BoxUnderDemo:
+    messages = Console(stderr=True)
+    if no_broker:
+        messages.print("no broker: the messages go to the box's handlers in this process")
+        return stack.enter_context(in_process_box(platform, folder))
+    with messages.status("starting a private RabbitMQ node, the platform and the box"):
+        return stack.enter_context(daemon_box(platform, folder))
+
+
+class _Bars(ShowProgress):
+    def __call__(self, title: str, items: Sequence[T]) -> Iterable[T]:
+        return track(items, description=f"{title:9}", console=Console(stderr=True), transient=True)
+
+
+def _write(out: Path, findings: Sequence[Finding], messages: Sequence[QueueMessage]) -> None:
+    """The contact sheet, and each message as it went over the wire; an earlier run's are replaced."""
+    folder = out / "messages"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("[0-9]*-*.json"):
+        old.unlink()
+    for number, message in enumerate(messages, 1):
+        body = orjson.loads(message.body)
+        name = f"{number:04}-{'to' if message.sent else 'from'}-box-{body.get('method') or body.get('messageKey')}.json"
+        (folder / name).write_bytes(message.body)
+    draw(findings, out / "contact-sheet.png")
+
+
+def _plain(finding: Finding) -> dict[str, object]:
+    return {
+        "step": finding.step.value,
+        "title": finding.title,
+        "expected": finding.expected,
+        "got": finding.got,
+        "ok": finding.ok,
+        "score": finding.score,
+        "quality": finding.face.score if finding.face else None,
+        "photo": str(finding.photo) if finding.photo else None,
+    }
+
+
+def _print(findings: Sequence[Finding], messages: int, out: Path, no_broker: bool) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    table = Table(title="Sophon demo" + (", without a broker" if no_broker else ""))
+    for column in ("step", "who or what", "expected", "happened", "score", "quality", ""):
+        table.add_column(column, justify="right" if column in ("score", "quality") else "left")
+    for step in Step:
+        lines = [finding for finding in findings if finding.step is step]
+        shown = (
+            sorted(lines, key=lambda finding: finding.ok)[:LINES_PER_STEP]
+            if len(lines) > LINES_PER_STEP
+            else lines
+        )
+        for finding in shown:
+            table.add_row(*_cells(finding))
+        if len(lines) > len(shown):
+            table.add_row(step.value, f"… and {len(lines) - len(shown)} more", "", "", "", "", "")
+        table.add_section()
+    console.print(table)
+    for step in Step:
+        count = sum(finding.step is step for finding in findings)
+        share = accuracy(findings, step)
+        console.print(f"{step.value:9} {share:7.1%} of {count} as expected")
+    verdict = (
+        "[bold green]everything expected happened[/]"
+        if as_expected(findings)
+        else "[bold red]NOT as expected[/]"
+    )
+    console.print(f"{verdict} (of recognition, the contract promises {PROMISED_ACCURACY:.1%})")
+    console.print(f"contact sheet and {messages} raw messages: {out}/")
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    return (
+        finding.step.value,
+        escape(finding.title),
+        escape(finding.expected),
+        escape(finding.got),
+        "" if finding.score is None else f"{finding.score:.3f}",
+        "" if finding.face is None else f"{finding.face.score:.2f}",
+        "[green]✓[/]" if finding.ok else "[bold red]✗[/]",
+    )

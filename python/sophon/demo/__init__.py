@@ -1,0 +1,1 @@
+"""The main job, shown on real photographs: enrol, refuse, recognise, judge, delete."""

@@ -1,0 +1,187 @@
+"""What the demo does with a box, step by step, and whether it came as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from sophon.contract import (
+    AddUsersPlus,
+    DeleteUsers,
+    ExtendParams,
+    FaceQualityRecord,
+    Fiqa,
+    FiqaLevel,
+    FiqaRequest,
+    FiqaResult,
+    PeopleResult,
+    PersonOutcome,
+    encode_photo,
+)
+from sophon.demo.box_under_demo import BoxUnderDemo
+from sophon.demo.cast import Candidate, Cast, Judged, Probe
+from sophon.sim.reference_platform import PEOPLE_PATH
+
+PEOPLE_PER_COMMAND = 5
+COMMAND_SECONDS = 180.0
+#: The share of right answers that the contract promises; of fewer than 67 photographs, all must be right.
+PROMISED_ACCURACY = 0.985
+STRANGER = "stranger"
+
+T = TypeVar("T")
+
+
+class Step(Enum):
+    """The parts of the demo."""
+
+    ENROL = "enrol"
+    RECOGNISE = "recognise"
+    JUDGE = "judge"
+    DELETE = "delete"
+
+
+class ShowProgress:
+    """Gives a sequence's items back one by one; a subclass shows how far that is."""
+
+    def __call__(self, title: str, items: Sequence[T]) -> Iterable[T]:
+        """Go through ``items``."""
+        return items
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the demo's table; with a photograph, also one picture of its contact sheet."""
+
+    step: Step
+    title: str
+    expected: str
+    got: str
+    ok: bool
+    photo: Path | None = None
+    face: FaceQualityRecord | None = None
+    score: float | None = None
+
+
+def as_expected(findings: Sequence[Finding]) -> bool:
+    """Whether every step was taken and came as expected; of recognition, as much as is promised."""
+    return all(
+        accuracy(findings, step) >= (PROMISED_ACCURACY if step is Step.RECOGNISE else 1.0) for step in Step
+    )
+
+
+def accuracy(findings: Sequence[Finding], step: Step) -> float:
+    """The share of a step's findings that are as expected; 0 if there are none."""
+    oks = [finding.ok for finding in findings if finding.step is step]
+    return sum(oks) / len(oks) if oks else 0.0
+
+
+class Story:
+    """The demo's steps with one box."""
+
+    def __init__(self, box: BoxUnderDemo, cast: Cast, level: FiqaLevel, progress: ShowProgress) -> None:
+        self._box, self._cast, self._level, self._progress = box, cast, level, progress
+        self._names = {candidate.identity_id: candidate.name for candidate in cast.candidates}
+        self._enrolled: set[str] = set()
+
+    def tell(self) -> Iterator[Finding]:
+        """Enrol, recognise, judge, delete."""
+        yield from self._enrol()
+        recognised = []
+        for probe in self._progress("recognise", self._cast.probes):
+            finding = self._recognise(Step.RECOGNISE, probe, probe.expected)
+            recognised += [probe] if finding.ok and probe.expected in self._enrolled else []
+            yield finding
+        for judged in self._progress("judge", self._cast.judged):
+            yield self._judge(judged)
+        if recognised:
+            yield from self._delete(recognised)
+
+    def _enrol(self) -> Iterator[Finding]:
+        everybody = self._cast.candidates
+        parts = [everybody[i : i + PEOPLE_PER_COMMAND] for i in range(0, len(everybody), PEOPLE_PER_COMMAND)]
+        for part in self._progress("enrol", parts):
+            ids = [candidate.identity_id for candidate in part]
+            command = AddUsersPlus(userid_list=ids, extend_params=ExtendParams(path=PEOPLE_PATH))
+            result = self._box.call(command, COMMAND_SECONDS).result
+            outcomes: dict[str, PersonOutcome] = {}
+            if isinstance(result, PeopleResult):
+                outcomes = {user.userid: user for user in (*result.success_users, *result.failed_users)}
+                self._enrolled |= {user.userid for user in result.success_users}
+            for candidate in part:
+                yield _enrolment(candidate, outcomes.get(candidate.identity_id))
+
+    def _recognise(self, step: Step, probe: Probe, expected: str | None) -> Finding:
+        wanted = expected if expected in self._enrolled else None
+        photo = probe.photo.read_bytes()
+        faces = self._assess(photo, "no")
+        found = self._box.recognise(photo)
+        got = found.problem or self._name(found.identity_id)
+        return Finding(
+            step,
+            probe.title,
+            self._name(wanted),
+            got,
+            ok=not found.problem and found.identity_id == wanted,
+            photo=probe.photo,
+            face=faces[0] if faces else None,
+            score=found.score,
+        )
+
+    def _judge(self, judged: Judged) -> Finding:
+        command = Fiqa(
+            info=FiqaRequest(image_base64_str=encode_photo(judged.photo.read_bytes()), fiqa_level=self._level)
+        )
+        result = self._box.call(command, COMMAND_SECONDS)
+        faces = result.result.data if isinstance(result.result, FiqaResult) else []
+        good = bool(faces) and faces[0].fiqa_result
+        if not faces:
+            got = f"{result.code}: {result.detail}"
+        else:
+            got = "good" if good else f"bad: {', '.join(faces[0].fails)}"
+        if judged.refusal is not None:
+            expected, ok = f"refused, {int(judged.refusal)}", result.code == judged.refusal
+        else:
+            must_be_good = judged.owner in self._enrolled
+            expected, ok = "good" if must_be_good else "bad", good == must_be_good
+        return Finding(Step.JUDGE, judged.title, expected, got, ok, judged.photo, faces[0] if faces else None)
+
+    def _delete(self, recognised: Sequence[Probe]) -> Iterator[Finding]:
+        """Delete the first person who was recognised; another one, if there is, must stay known."""
+        gone = recognised[0].expected
+        assert gone is not None
+        result = self._box.call(DeleteUsers(userid_list=[gone]), COMMAND_SECONDS).result
+        deleted = isinstance(result, PeopleResult) and [user.userid for user in result.success_users] == [
+            gone
+        ]
+        self._enrolled.discard(gone)
+        yield Finding(
+            Step.DELETE, self._name(gone), "deleted", "deleted" if deleted else "not deleted", deleted
+        )
+        others = [probe for probe in recognised if probe.expected != gone][:1]
+        for probe in [*(probe for probe in recognised if probe.expected == gone), *others]:
+            yield self._recognise(Step.DELETE, probe, probe.expected)
+
+    def _assess(self, photo: bytes, level: FiqaLevel) -> Sequence[FaceQualityRecord]:
+        command = Fiqa(info=FiqaRequest(image_base64_str=encode_photo(photo), fiqa_level=level))
+        result = self._box.call(command, COMMAND_SECONDS).result
+        return result.data if isinstance(result, FiqaResult) else []
+
+    def _name(self, identity_id: str | None) -> str:
+        return STRANGER if identity_id is None else self._names.get(identity_id, identity_id)
+
+
+def _enrolment(candidate: Candidate, outcome: PersonOutcome | None) -> Finding:
+    codes = "/".join(str(int(code)) for code in sorted(candidate.refusals))
+    expected = f"refused, {codes}" if codes else "enrolled, or a reason" if candidate.may_fail else "enrolled"
+    title = candidate.name or candidate.identity_id
+    if outcome is None:
+        return Finding(Step.ENROL, title, expected, "no answer", ok=False)
+    if outcome.code == 0:
+        got, ok = "enrolled", not candidate.refusals
+    else:
+        got = f"{outcome.code}: {outcome.detail or outcome.message}"
+        ok = outcome.code in candidate.refusals if candidate.refusals else candidate.may_fail
+    return Finding(Step.ENROL, title, expected, got, ok)
