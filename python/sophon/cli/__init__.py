@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import doctor, fiqa, inbox, models, status
+from sophon.cli import calibrate, doctor, fiqa, inbox, models, status
 from sophon.errors import Code, SophonError
 
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.command("doctor")(doctor.doctor)
 app.command("fiqa")(fiqa.fiqa)
+app.command("calibrate")(calibrate.calibrate_command)
 app.add_typer(models.app, name="models")
 app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")
