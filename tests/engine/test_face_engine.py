@@ -150,3 +150,24 @@ def test_the_making_id_is_stable_and_names_the_embedding(engine: FaceEngine, mod
     assert len(engine.making_id) == 16
     other = model_pack.model(Role.EMBEDDING).model_copy(update={"sha256": "0" * 64})
     assert making_of(other) != engine.making_id
+
+
+def test_many_photographs_give_what_one_by_one_gives(engine: FaceEngine, portraits: Path) -> None:
+    # given photographs, one of them damaged
+    photos = sorted((portraits / "people").rglob("*.jpg"))
+    damaged = photos[0].read_bytes()[:1000]
+    # when they are analysed in bulk
+    outcomes = list(engine.analyze_many([*photos, damaged, photos[0]], workers=3))
+    # then each gives the very faces it gives alone, in order, and the damaged one its error
+    assert [outcome.error is None for outcome in outcomes] == [True] * len(photos) + [False, True]
+    for outcome in [*outcomes[:-2], outcomes[-1]]:
+        for face, alone in zip(outcome.get(), engine.analyze(outcome.item), strict=True):
+            np.testing.assert_array_equal(face.embedding, alone.embedding)
+
+
+def test_many_photographs_are_judged_as_one_by_one(engine: FaceEngine, portraits: Path) -> None:
+    photos = sorted((portraits / "people").rglob("*.jpg"))
+    for outcome in engine.enroll_candidates_many(photos, "middle", workers=2):
+        assert [c.quality for c in outcome.get()] == engine.assess(outcome.item, "middle")
+    with pytest.raises(SophonError, match="unknown quality level"):
+        engine.enroll_candidates_many(photos, "strictest")

@@ -1,5 +1,6 @@
 """From photographs to faces: decoding within limits, detection, alignment, embedding, quality."""
 
+from sophon.engine.bulk import Outcome
 from sophon.engine.face import Face, FaceQuality, HeadPose, QualityInfo
 from sophon.engine.face_engine import EnrolmentCandidate, FaceEngine
 from sophon.engine.levels import Item, Limits, QualityLevels
@@ -13,6 +14,7 @@ __all__ = [
     "HeadPose",
     "Item",
     "Limits",
+    "Outcome",
     "QualityInfo",
     "QualityLevels",
     "load_photo",

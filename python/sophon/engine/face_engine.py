@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from sophon._core import FaceStatistics
 from sophon.engine.alignment import aligning_transform
+from sophon.engine.bulk import Outcome, map_in_order
 from sophon.engine.detector import FaceDetector
 from sophon.engine.embedder import Embedder, unit_embeddings
 from sophon.engine.face import Face, FaceQuality
@@ -124,6 +126,33 @@ class FaceEngine:
             quality = FaceQuality((x1, y1, x2, y2), not fails, face.quality, success, fails, info)
             candidates.append(EnrolmentCandidate(face, quality))
         return candidates
+
+    def analyze_many(
+        self, photos: Iterable[PhotoSource], *, workers: int | None = None, ahead: int | None = None
+    ) -> Generator[Outcome[PhotoSource, list[Face]], None, None]:
+        """Analyse photographs on several threads, by default one per core, and yield the outcomes in their order.
+
+        What `analyze` would raise for a photograph is its outcome's `error` and does not stop the rest. At most `ahead`
+        (default: twice the workers) photographs are taken from `photos` ahead of those yielded. The threads end with
+        the iteration; `close` the generator to end it early.
+        """
+        return map_in_order(self.analyze, photos, workers=workers, ahead=ahead)
+
+    def enroll_candidates_many(
+        self,
+        photos: Iterable[PhotoSource],
+        level: str = "high",
+        *,
+        workers: int | None = None,
+        ahead: int | None = None,
+    ) -> Generator[Outcome[PhotoSource, list[EnrolmentCandidate]], None, None]:
+        """Judge photographs for enrolment on several threads, as `analyze_many` does.
+
+        Raises SophonError (PARAM_ERROR) for an unknown level, before any photograph is looked at.
+        """
+        self._levels.limits(level)
+        judge = partial(self.enroll_candidates, level=level)
+        return map_in_order(judge, photos, workers=workers, ahead=ahead)
 
     def _faces(self, photo: Image) -> Iterator[tuple[Face, Subject, FaceStatistics]]:
         found = self._detector.detect(photo)
