@@ -33,7 +33,9 @@ void bind_face_statistics(py::module_& module) {
       .def_readonly("bright_level", &FaceStatistics::bright_level)
       .def_readonly("white_share", &FaceStatistics::white_share)
       .def_readonly("left_mean", &FaceStatistics::left_mean)
-      .def_readonly("right_mean", &FaceStatistics::right_mean);
+      .def_readonly("right_mean", &FaceStatistics::right_mean)
+      .def_readonly("right_eye_level", &FaceStatistics::right_eye_level)
+      .def_readonly("left_eye_level", &FaceStatistics::left_eye_level);
   module.def("measure_face", bound_measure_face, py::arg("crop").noconvert(), py::arg("transform"),
              py::arg("image_height"), py::arg("image_width"));
 }

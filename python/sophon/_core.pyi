@@ -152,6 +152,12 @@ class FaceStatistics:
     def left_mean(self) -> float: ...
     @property
     def right_mean(self) -> float: ...
+    @property
+    def right_eye_level(self) -> float:
+        """Luma of the skin below the subject's right eye over that of the cheek; dark glasses are far under 1."""
+
+    @property
+    def left_eye_level(self) -> float: ...
 
 def measure_face(
     crop: NDArray[np.uint8], transform: NDArray[np.float64], image_height: int, image_width: int

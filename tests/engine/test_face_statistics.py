@@ -47,6 +47,11 @@ def test_statistics_are_the_reference(shift: int) -> None:
         assert getattr(statistics, level) == pytest.approx(np.percentile(values, share), abs=1.0)
     assert statistics.white_share == pytest.approx((values >= 240).mean())
     assert statistics.left_mean == pytest.approx(grey[:, :56][seen[:, :56]].mean())
+    for eye, below_eye, cheek in (
+        ("right_eye_level", grey[57:62, 30:47], grey[67:77, 29:44]),
+        ("left_eye_level", grey[57:62, 66:83], grey[67:77, 69:84]),
+    ):
+        assert getattr(statistics, eye) == pytest.approx(np.median(below_eye) / np.median(cheek), abs=0.02)
     assert statistics.right_mean == pytest.approx(grey[:, 56:][seen[:, 56:]].mean())
 
 

@@ -30,6 +30,10 @@ struct FaceStatistics {
   // Mean luma of the image's left and right half of the face.
   double left_mean;
   double right_mean;
+  // Median luma of the skin just below each eye, over that of the cheek further down. Near 1 in plain view, though deep
+  // sockets may halve it; dark glasses reach lower than any shadow of the brow. Right and left are the subject's.
+  double right_eye_level;
+  double left_eye_level;
 };
 
 // Measures an aligned crop (112 x 112 interleaved BGR) that was taken through `image_to_crop` from a picture of the

@@ -127,6 +127,27 @@ double share_from(const Histogram& histogram, std::size_t level) {
   return above / std::max(count(histogram), 1.0);
 }
 
+struct Box {
+  std::size_t x;
+  std::size_t y;
+  std::size_t width;
+  std::size_t height;
+};
+
+double median(const Plane& luma, const Box& box) {
+  Histogram histogram{};
+  for (std::size_t y = box.y; y < box.y + box.height; ++y) {
+    for (std::size_t x = box.x; x < box.x + box.width; ++x) {
+      ++histogram[luma[y * kSide + x]];
+    }
+  }
+  return level_at(histogram, 0.5);
+}
+
+double eye_level(const Plane& luma, const Box& below_eye, const Box& cheek) {
+  return std::max(median(luma, below_eye), 0.0) / std::max(median(luma, cheek), 1.0);
+}
+
 }  // namespace
 
 FaceStatistics measure_face(std::span<const std::uint8_t> crop, const Affine& image_to_crop, int image_height,
@@ -148,7 +169,11 @@ FaceStatistics measure_face(std::span<const std::uint8_t> crop, const Affine& im
           .bright_level = level_at(whole, 0.95),
           .white_share = share_from(whole, kWhite),
           .left_mean = mean(halves.left),
-          .right_mean = mean(halves.right)};
+          .right_mean = mean(halves.right),
+          .right_eye_level = eye_level(luma, {.x = 30, .y = 57, .width = 17, .height = 5},
+                                       {.x = 29, .y = 67, .width = 15, .height = 10}),
+          .left_eye_level = eye_level(luma, {.x = 66, .y = 57, .width = 17, .height = 5},
+                                      {.x = 69, .y = 67, .width = 15, .height = 10})};
 }
 
 }  // namespace sophon

@@ -51,7 +51,7 @@ class QualityInfo:
     """The measured values of the seven items; None where the model pack has no model to measure one with."""
 
     face_size: float
-    """Shorter side of the face box in pixels."""
+    """Shorter side of the assessed box (`FaceQuality.bbox`) in pixels."""
     headpose: HeadPose
     clarity: float
     """Sharpness of the aligned face: about 0 heavily blurred, 1 just acceptable for enrolment, 1.2-2 a sharp portrait."""
@@ -89,7 +89,7 @@ class FaceQuality:
     """One face judged at a level, as the wire contract's FIQA entry."""
 
     bbox: tuple[int, int, int, int]
-    """x1, y1, x2, y2 in pixels, inside the photograph."""
+    """x1, y1, x2, y2 in pixels, inside the photograph: from ear to ear and from hairline to chin, wider than `Face.bbox`."""
     fiqa_result: bool
     """No item failed."""
     score: float

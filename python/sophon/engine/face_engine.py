@@ -18,7 +18,7 @@ from sophon.engine.embedder import Embedder, unit_embeddings
 from sophon.engine.face import Face, FaceQuality
 from sophon.engine.levels import QualityLevels
 from sophon.engine.photo import Image, PhotoSource, load_photo
-from sophon.engine.quality import QualityMeter, Subject, overall_score
+from sophon.engine.quality import QualityMeter, Subject, head_box, overall_score
 from sophon.engine.sessions import Network, open_network
 from sophon.models import ModelPack, Role
 
@@ -122,8 +122,7 @@ class FaceEngine:
             verdicts = limits.judge(info)
             success = tuple(verdict.item.value for verdict in verdicts if verdict.passed is True)
             fails = tuple(verdict.item.value for verdict in verdicts if verdict.passed is False)
-            x1, y1, x2, y2 = (round(float(edge)) for edge in face.bbox)
-            quality = FaceQuality((x1, y1, x2, y2), not fails, face.quality, success, fails, info)
+            quality = FaceQuality(head_box(subject), not fails, face.quality, success, fails, info)
             candidates.append(EnrolmentCandidate(face, quality))
         return candidates
 
@@ -160,7 +159,7 @@ class FaceEngine:
         embeddings = unit_embeddings(raw)
         for i, crop in enumerate(crops):
             box, points = found.boxes[i], found.landmarks[i]
-            subject = Subject(photo, box, points, crop, aligning_transform(points))
+            subject = Subject(photo, box, points, aligning_transform(points))
             statistics = subject.statistics()
             score = overall_score(subject, statistics)
             yield (

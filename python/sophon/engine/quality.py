@@ -13,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sophon import _core
-from sophon.engine.alignment import box_transform, crop_into, level_square_transform
+from sophon.engine.alignment import ALIGNED_SIZE, box_transform, crop_into, level_square_transform
 from sophon.engine.face import HeadPose, QualityInfo
 from sophon.engine.photo import Image
 from sophon.engine.sessions import Network
 
 # Sharpness (see FaceStatistics) of a heavily blurred face and of one that is just acceptable for enrolment.
-_BLURRED, _ACCEPTABLE = 0.15, 0.46
+_BLURRED, _ACCEPTABLE = 0.15, 0.45
 # Luma that 95 % of the face stay under: where a face is lost in the dark, and where it is well lit. Looking at the
 # brightest parts (forehead, nose, cheeks shine on any skin) keeps the measure independent of skin tone.
 _UNLIT, _WELL_LIT = 40.0, 120.0
 # Share of the face burnt out to white at which nothing is left of the value.
 _BURNT_OUT = 0.3
+# Below this level (see FaceStatistics) something dark lies over an eye; and below this one, where it is so for both
+# eyes: glasses come in pairs, a shadow usually falls on one side.
+_DARK_EYE, _DARK_EYES = 0.3, 0.45
 # Share of the face region that must lie inside the picture.
 _WHOLE = 0.97
 _MESH_POINTS = 468
@@ -41,12 +44,12 @@ class Subject:
     image: Image
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32]
-    aligned: Image
     transform: NDArray[np.float64]
 
     def statistics(self) -> _core.FaceStatistics:
-        """Return what its pixels say."""
-        return _core.measure_face(self.aligned, self.transform, *self.image.shape[:2])
+        """Return what its pixels say; a large face is shrunk smoothly first, so that grain does not count as detail."""
+        crop = _core.warp_crop(self.image, self.transform, ALIGNED_SIZE, ALIGNED_SIZE, smooth=True)
+        return _core.measure_face(crop, self.transform, *self.image.shape[:2])
 
 
 class QualityMeter:
@@ -60,11 +63,11 @@ class QualityMeter:
         """Return the values of all items."""
         mask = self._mask_probability(face)
         return QualityInfo(
-            face_size=shorter_side(face.box),
+            face_size=float(shorter_side(head_box(face))),
             headpose=self._head_pose(face),
             clarity=clarity(statistics),
             brightness=brightness(statistics),
-            occlusion=(True, True, mask is None or mask <= 0.5),
+            occlusion=(*visible_eyes(statistics), mask is None or mask <= 0.5),
             mask=mask,
             partial=statistics.visible < _WHOLE,
         )
@@ -79,7 +82,7 @@ class QualityMeter:
         crop_into(face.image, transform, spec, batch[0])
         mesh = self._face_mesh.run(batch)[0].reshape(_MESH_POINTS, 3)
         levelled_by = math.degrees(math.atan2(transform[1, 0], transform[0, 0]))
-        return pose_from_mesh(mesh, levelled_by)
+        return blended_pose(pose_from_mesh(mesh, levelled_by), pose_from_landmarks(face.landmarks))
 
     def _mask_probability(self, face: Subject) -> float | None:
         if self._mask is None:
@@ -111,6 +114,14 @@ def brightness(face: _core.FaceStatistics) -> float:
     darker, brighter = sorted((face.left_mean, face.right_mean))
     alike = darker / max(brighter, 1.0)
     return float(np.clip(min(lit, unburnt, alike), 0.0, 1.0))
+
+
+def visible_eyes(face: _core.FaceStatistics) -> tuple[bool, bool]:
+    """Tell whether the subject's left and right eye are visible, that is not behind dark glasses or outside the picture."""
+    left, right = face.left_eye_level, face.right_eye_level
+    if max(left, right) < _DARK_EYES:
+        return False, False
+    return left >= _DARK_EYE, right >= _DARK_EYE
 
 
 def pose_from_mesh(mesh: NDArray[np.float32], levelled_by: float) -> HeadPose:
@@ -150,6 +161,30 @@ def pose_from_landmarks(landmarks: NDArray[np.float32]) -> HeadPose:
     )
 
 
+def blended_pose(mesh: HeadPose, landmarks: HeadPose) -> HeadPose:
+    """Return the mesh's angles, with the yaw of the five landmarks where the head is turned far.
+
+    The mesh model has seen few profiles and stops near 45°; where the nose tip leaves the middle between the eyes it is
+    the surer sign. From 30° to 50° of the landmarks' yaw the larger of both takes over.
+    """
+    share = float(np.clip((abs(landmarks.yaw) - 30) / 20, 0, 1))
+    turned = max(mesh.yaw, landmarks.yaw, key=abs)
+    return HeadPose(pitch=mesh.pitch, roll=mesh.roll, yaw=(1 - share) * mesh.yaw + share * turned)
+
+
+def head_box(face: Subject) -> tuple[int, int, int, int]:
+    """Return the box from ear to ear and from hairline to chin, whole pixels inside the picture.
+
+    The detector's box ends at the cheekbones; with both ears a head is 1.3 times as wide.
+    """
+    height, width = face.image.shape[:2]
+    x1, y1, x2, y2 = (float(edge) for edge in face.box)
+    ear = 0.15 * (x2 - x1)
+    left, right = (round(min(max(x, 0.0), width)) for x in (x1 - ear, x2 + ear))
+    top, bottom = (round(min(max(y, 0.0), height)) for y in (y1, y2))
+    return left, top, right, bottom
+
+
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float64]:
     as_double = vector.astype(np.float64)
     return as_double / max(float(np.linalg.norm(as_double)), 1e-12)
@@ -164,12 +199,13 @@ def overall_score(face: Subject, statistics: _core.FaceStatistics) -> float:
 
     It asks no network, so that recognition can afford it on every face.
     """
-    size = min(shorter_side(face.box) / 112.0, 1.0)
+    size = min(shorter_side(head_box(face)) / 112.0, 1.0)
     pose = max(0.0, math.cos(math.radians(min(pose_from_landmarks(face.landmarks).total, 90.0))))
     sharp = min(clarity(statistics) / 1.5, 1.0)
     return float((size * pose * sharp * brightness(statistics) * statistics.visible) ** 0.25)
 
 
-def shorter_side(box: NDArray[np.float32]) -> float:
+def shorter_side(box: tuple[int, int, int, int]) -> int:
     """Return the shorter side of a box x1, y1, x2, y2."""
-    return float(min(box[2] - box[0], box[3] - box[1]))
+    x1, y1, x2, y2 = box
+    return min(x2 - x1, y2 - y1)
