@@ -50,7 +50,7 @@ BAD: list[tuple[bytes, str]] = [
     (b'"x"', "the message is not a JSON object"),
     (b'{"method": ' + b"[" * 70 + b"]" * 70 + b"}", "the message is nested deeper than 64 levels"),
     (b"[" * 100_000, "the message is not JSON in UTF-8"),
-    (b'{"a": "' + b"x" * 2**24 + b'"}', "the message is larger than 16 MiB"),
+    (b'{"a": "' + b"x" * 2**25 + b'"}', "the message is larger than 32 MiB"),
     (command(), "'method' is required"),
     (command(method=None), "'method' is required"),
     (command(method=7), "'method' must be a string"),

@@ -13,13 +13,14 @@ from typing import Protocol
 import structlog
 
 from sophon.box import Box, Enrolment, QualityError
-from sophon.commands.answers import answer
+from sophon.commands.answers import answer, set_aside
 from sophon.contract import (
     AddUsersPlus,
     PeopleResult,
     Person,
     PersonOutcome,
     RefusedPerson,
+    failed,
     parse_command,
     succeeded,
 )
@@ -31,6 +32,7 @@ GROUP_SECONDS = 1.0
 GROUP_BYTES = 32 << 20
 PROGRESS_SECONDS = 30.0
 MAX_ATTEMPTS = 5
+MAX_FAILURES = 3
 
 _log = structlog.get_logger(__name__)
 
@@ -118,9 +120,16 @@ class Enroller:
             return False
         command = parse_command(body)
         assert isinstance(command, AddUsersPlus)
-        self._enrol_all(row.seq, command, stopping)
-        if not stopping.is_set():
-            self._finish(row, command)
+        try:
+            self._enrol_all(row.seq, command, stopping)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a request's edge: a defect must not block who comes next
+            _log.exception("an enrolment failed inside", seq=row.seq)
+            self._count_failure(row, command, f"failed inside: {type(error).__name__}")
+        else:
+            if not stopping.is_set():
+                self._finish(row, command)
         return True
 
     def _enrol_all(self, seq: int, command: AddUsersPlus, stopping: threading.Event) -> None:
@@ -161,13 +170,20 @@ class Enroller:
         with self._store.read() as snapshot:
             items = snapshot.batches.open_items(seq, self._people_per_fetch, after)
         wanted = [item.identity_id for item in items if isinstance(entries[item.position], str)]
-        path = command.extend_params.path or ""
-        people = dict(zip(wanted, self._platform.fetch_people(path, wanted), strict=True))
+        people = self._details(command.extend_params.path or "", wanted)
         candidates = []
         for item in items:
             entry = entries[item.position]
             candidates.append(_Candidate(item, people[entry] if isinstance(entry, str) else entry))
         return candidates
+
+    def _details(self, path: str, wanted: list[str]) -> dict[str, Person | RefusedPerson]:
+        try:
+            return dict(zip(wanted, self._platform.fetch_people(path, wanted), strict=True))
+        except Exception as error:  # noqa: BLE001 - a request's edge: what the platform sent must not block who comes next
+            _log.exception("fetching people failed inside")
+            code, detail = Code.REMOTE_SERVER_FAILED, f"the people can't be fetched: {error}"
+            return {key: RefusedPerson(key, "", code, detail) for key in wanted}
 
     def _claim(self, seq: int, candidates: list[_Candidate]) -> list[_Candidate]:
         """Count the attempt before a photograph is touched; drop who was superseded meanwhile."""
@@ -243,6 +259,14 @@ class Enroller:
             refused=len(people.failed_users),
             seconds=round(time.time() - row.received_at / 1000, 3),
         )
+
+    def _count_failure(self, row: InboxRow, command: AddUsersPlus, reason: str) -> None:
+        with self._store.write() as transaction:
+            if transaction.inbox.count_attempt(row.seq) < MAX_FAILURES:
+                return
+            result = failed(command, self._dev_sno, SophonError(Code.SERVER_PROCESS_FAILED, reason))
+            set_aside(transaction, row, result, command.notify_path, reason=reason)
+            transaction.batches.clear(row.seq)
 
     def _log_progress(self, seq: int) -> None:
         with self._store.read() as snapshot:

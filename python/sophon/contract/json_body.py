@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-#: Bytes of the largest command accepted; RabbitMQ 4's own default limit of a message.
-MAX_COMMAND_BYTES = 16 * 2**20
+#: Bytes of the largest command accepted: a photograph over its own limit (20 MiB, in base64) still gets its own code.
+MAX_COMMAND_BYTES = 32 * 2**20
 #: Levels of objects and lists inside each other. The contract needs seven; custom fields get plenty.
 MAX_DEPTH = 64
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from sophon.errors import SophonError
 from sophon.store import Kind, OutboxRow, Store, StoreUnavailableError
 
 GROUP = 20
@@ -113,7 +112,7 @@ class Notifier:
     def _deliver(self, receiver: str, row: OutboxRow) -> bool:
         try:
             self._post(receiver, row.body, row.message_id)
-        except SophonError as error:
+        except Exception as error:  # noqa: BLE001 - an address from outside may break more than the contract
             if time.time_ns() // 1_000_000 - row.created_at > self._max_age_ms:
                 self._remove(row, "results_given_up")
                 _log.error(

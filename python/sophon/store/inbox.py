@@ -154,6 +154,13 @@ class Inbox:
         ).fetchone()
         return int(row[0])
 
+    def count_attempt(self, seq: int) -> int:
+        """Count an attempt in vain; return how many there were with this one."""
+        row = self._connection.execute(
+            "UPDATE inbox SET attempts = attempts + 1 WHERE seq = ? RETURNING attempts", (seq,)
+        ).fetchone()
+        return int(row[0])
+
     def release_claims(self) -> None:
         """After a start nobody works on anything: what was running is new again."""
         self._connection.execute("UPDATE inbox SET state = 'new' WHERE state = 'running'")
