@@ -22,6 +22,7 @@ from sophon.demo.box_under_demo import BoxUnderDemo, daemon_box, in_process_box
 from sophon.demo.cast import Candidate, Cast, cast_of
 from sophon.demo.contact_sheet import draw
 from sophon.demo.story import PROMISED_ACCURACY, Finding, ShowProgress, Step, Story, accuracy, as_expected
+from sophon.logs import configure_logs
 from sophon.sim import QueueMessage, ReferencePlatform, people_in
 from sophon.sim.portraits import fetch_portraits
 from sophon.sim.reference_platform import PHOTOS_PATH, PhotoWay
@@ -55,8 +56,13 @@ def demo(
         Path, typer.Option(metavar="DIR", help="Where the contact sheet and the raw messages go.")
     ] = Path("demo-out"),
     level: Annotated[
-        str, typer.Option(help=f"The quality that enrolment asks for: one of {', '.join(FIQA_LEVELS)}.")
-    ] = "high",
+        str | None,
+        typer.Option(
+            help=f"The quality that enrolment asks for: one of {', '.join(FIQA_LEVELS)}. [default: high; of your own "
+            "photographs middle]",
+            show_default=False,
+        ),
+    ] = None,
     people: Annotated[
         int, typer.Option(min=1, help="How many people to enrol at most, and how many strangers.")
     ] = 50,
@@ -69,16 +75,16 @@ def demo(
     A private RabbitMQ node, a management platform and the box's daemon are started for it, in a temporary directory, on
     free ports. Exit status 1 if anything expected did not happen.
     """
+    level = level or ("high" if photos is None else "middle")
     if level not in FIQA_LEVELS:
         raise typer.BadParameter(f"{level!r} is not one of {', '.join(FIQA_LEVELS)}", param_hint="--level")
-    quality: FiqaLevel = level
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sophon-demo-")))
-        cast = _cast(photos, folder, people)
+        cast = _cast(photos, folder, level, people)
         platform = stack.enter_context(ReferencePlatform())
-        _tell_platform(platform, cast.candidates, quality)
+        _tell_platform(platform, cast.candidates)
         box = _start(stack, platform, folder, no_broker)
-        findings = list(Story(box, cast, quality, _Bars()).tell())
+        findings = list(Story(box, cast, _Bars()).tell())
         messages = box.messages()
         _write(out, findings, messages)
     if as_json:
@@ -90,24 +96,29 @@ def demo(
         raise typer.Exit(1)
 
 
-def _cast(photos: Path | None, folder: Path, most: int) -> Cast:
+def _cast(photos: Path | None, folder: Path, level: FiqaLevel, most: int) -> Cast:
     made = folder / "made"
     made.mkdir()
     if photos is not None:
-        return cast_of(people_in(photos), (), made, most, are_good=False)
+        return cast_of(people_in(photos), (), made, level=level, most=most, are_good=False)
     portraits = fetch_portraits()
     return cast_of(
-        people_in(portraits / "people"), sorted((portraits / "cut").iterdir()), made, most, are_good=True
+        people_in(portraits / "people"),
+        sorted((portraits / "cut").iterdir()),
+        made,
+        level=level,
+        most=most,
+        are_good=True,
     )
 
 
-def _tell_platform(platform: ReferencePlatform, candidates: Sequence[Candidate], level: FiqaLevel) -> None:
+def _tell_platform(platform: ReferencePlatform, candidates: Sequence[Candidate]) -> None:
     """Make everybody known to the platform, their photographs in all of the contract's ways by turns."""
     ways: Iterable[PhotoWay] = cycle(get_args(PhotoWay))
-    wish = {} if level == "high" else {"fiqa_level": level}
     for candidate, way in zip(candidates, ways, strict=False):
         if not candidate.known:
             continue
+        wish = {} if candidate.level == "high" else {"fiqa_level": candidate.level}
         person = platform.add_person(
             candidate.identity_id, candidate.name, candidate.photo or b"", way=way, **wish
         )
@@ -119,6 +130,7 @@ def _tell_platform(platform: ReferencePlatform, candidates: Sequence[Candidate],
 def _start(stack: ExitStack, platform: ReferencePlatform, folder: Path, no_broker: bool) -> BoxUnderDemo:
     messages = Console(stderr=True)
     if no_broker:
+        configure_logs("error", "text")
         messages.print("no broker: the messages go to the box's handlers in this process")
         return stack.enter_context(in_process_box(platform, folder))
     with messages.status("starting a private RabbitMQ node, the platform and the box"):

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sophon.contract import FiqaLevel
 from sophon.engine import load_photo
 from sophon.errors import Code
 from sophon.sim import PhotographedPerson
@@ -27,13 +28,15 @@ _QUALITY = frozenset({Code.LOW_QUALITY, Code.FACE_TOO_SMALL})
 class Candidate:
     """Someone to enrol.
 
-    ``photo`` None: the platform names a photograph that is not there. ``known`` False: the platform was never told of
-    them. ``refusals``: the codes they must be refused with; none: they must be enrolled, unless ``may_fail``.
+    ``photo`` None: the platform names a photograph that is not there. ``level``: the quality that enrolment asks for.
+    ``known`` False: the platform was never told of them. ``refusals``: the codes they must be refused with; none: they
+    must be enrolled, unless ``may_fail``.
     """
 
     identity_id: str
     name: str
     photo: Path | None
+    level: FiqaLevel = "high"
     refusals: frozenset[Code] = frozenset()
     may_fail: bool = False
     known: bool = True
@@ -52,12 +55,13 @@ class Probe:
 class Judged:
     """A photograph to judge; ``refusal`` is the code that the command must fail with, None if it must be judged.
 
-    ``owner``: the person who is enrolled with this photograph; it must be good exactly if they were enrolled. Without an
-    owner it must be bad.
+    ``owner``: the person to enrol with this photograph; if they were enrolled, it must be good, else it is passed over.
+    Without an owner it must be bad.
     """
 
     photo: Path
     title: str
+    level: FiqaLevel = "high"
     owner: str | None = None
     refusal: Code | None = None
 
@@ -72,7 +76,13 @@ class Cast:
 
 
 def cast_of(
-    people: Sequence[PhotographedPerson], cut_faces: Sequence[Path], made: Path, most: int, *, are_good: bool
+    people: Sequence[PhotographedPerson],
+    cut_faces: Sequence[Path],
+    made: Path,
+    *,
+    level: FiqaLevel,
+    most: int,
+    are_good: bool,
 ) -> Cast:
     """The cast that a folder of people makes.
 
@@ -83,6 +93,7 @@ def cast_of(
         people: in their folder's order.
         cut_faces: photographs whose edge cuts the face.
         made: a folder for the pictures that are made here, from the first people's photographs.
+        level: the quality asked of people's photographs; the bad pictures are held against ``high``.
         most: how many people to enrol at most, and how many strangers.
         are_good: whether every enrolment photograph is known to be good enough.
     """
@@ -92,15 +103,16 @@ def cast_of(
     strangers = [person for person in single if person not in alone][:most]
     enrolled = several + alone
     bad = _bad_pictures(enrolled[0], cut_faces, made)
+    two_faces = _two_faces(enrolled[0].photos[0], made)
 
-    candidates = [Candidate(p.identity_id, p.name, p.photos[0], may_fail=not are_good) for p in enrolled]
-    candidates += [Candidate(key, title, photo, codes) for key, title, photo, codes in bad]
+    candidates = [
+        Candidate(p.identity_id, p.name, p.photos[0], level, may_fail=not are_good) for p in enrolled
+    ]
+    candidates += [Candidate(key, title, photo, refusals=codes) for key, title, photo, codes in bad]
     candidates += [
-        Candidate(
-            "two-faces", "two faces", _two_faces(enrolled[0].photos[0], made), frozenset({Code.LOW_QUALITY})
-        ),
-        Candidate("lost-photo", "photo not there", None, frozenset({Code.REMOTE_SERVER_FAILED})),
-        Candidate("nobody", "", None, frozenset({Code.REMOTE_DATA_FAILED}), known=False),
+        Candidate("two-faces", "two faces", two_faces, refusals=frozenset({Code.LOW_QUALITY})),
+        Candidate("lost-photo", "photo not there", None, refusals=frozenset({Code.REMOTE_SERVER_FAILED})),
+        Candidate("nobody", "", None, refusals=frozenset({Code.REMOTE_DATA_FAILED}), known=False),
     ]
     probes = [
         Probe(photo, f"{person.name}, {photo.name}", person.identity_id)
@@ -114,7 +126,7 @@ def cast_of(
     probes += [
         Probe(person.photos[0], f"{person.name}, {person.photos[0].name}", None) for person in strangers
     ]
-    judged = [Judged(p.photos[0], p.name, owner=p.identity_id) for p in enrolled]
+    judged = [Judged(p.photos[0], p.name, level, owner=p.identity_id) for p in enrolled]
     judged += [
         Judged(photo, title, refusal=next(iter(codes)) if not codes & _QUALITY else None)
         for _, title, photo, codes in bad

@@ -81,8 +81,8 @@ def accuracy(findings: Sequence[Finding], step: Step) -> float:
 class Story:
     """The demo's steps with one box."""
 
-    def __init__(self, box: BoxUnderDemo, cast: Cast, level: FiqaLevel, progress: ShowProgress) -> None:
-        self._box, self._cast, self._level, self._progress = box, cast, level, progress
+    def __init__(self, box: BoxUnderDemo, cast: Cast, progress: ShowProgress) -> None:
+        self._box, self._cast, self._progress = box, cast, progress
         self._names = {candidate.identity_id: candidate.name for candidate in cast.candidates}
         self._enrolled: set[str] = set()
 
@@ -94,7 +94,8 @@ class Story:
             finding = self._recognise(Step.RECOGNISE, probe, probe.expected)
             recognised += [probe] if finding.ok and probe.expected in self._enrolled else []
             yield finding
-        for judged in self._progress("judge", self._cast.judged):
+        to_judge = [one for one in self._cast.judged if one.owner is None or one.owner in self._enrolled]
+        for judged in self._progress("judge", to_judge):
             yield self._judge(judged)
         if recognised:
             yield from self._delete(recognised)
@@ -132,7 +133,9 @@ class Story:
 
     def _judge(self, judged: Judged) -> Finding:
         command = Fiqa(
-            info=FiqaRequest(image_base64_str=encode_photo(judged.photo.read_bytes()), fiqa_level=self._level)
+            info=FiqaRequest(
+                image_base64_str=encode_photo(judged.photo.read_bytes()), fiqa_level=judged.level
+            )
         )
         result = self._box.call(command, COMMAND_SECONDS)
         faces = result.result.data if isinstance(result.result, FiqaResult) else []
@@ -144,7 +147,7 @@ class Story:
         if judged.refusal is not None:
             expected, ok = f"refused, {int(judged.refusal)}", result.code == judged.refusal
         else:
-            must_be_good = judged.owner in self._enrolled
+            must_be_good = judged.owner is not None
             expected, ok = "good" if must_be_good else "bad", good == must_be_good
         return Finding(Step.JUDGE, judged.title, expected, got, ok, judged.photo, faces[0] if faces else None)
 
