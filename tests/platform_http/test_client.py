@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
@@ -30,11 +31,11 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def client(platform: ReferencePlatform) -> PlatformClient:
+def client(platform: ReferencePlatform) -> Iterator[PlatformClient]:
     platform.add_box("BOX", LINES)
-    client = PlatformClient(platform.login_url, "BOX")
-    client.login()
-    return client
+    with PlatformClient(platform.login_url, "BOX") as client:
+        client.login()
+        yield client
 
 
 def test_a_login_carries_code_and_hardware_address(
@@ -238,9 +239,8 @@ def test_the_token_goes_to_no_other_host(platform: ReferencePlatform, client: Pl
 
 
 def test_a_stale_token_is_renewed_once_for_all_threads(
-    platform: ReferencePlatform, client: PlatformClient, monkeypatch: pytest.MonkeyPatch
+    platform: ReferencePlatform, client: PlatformClient
 ) -> None:
-    monkeypatch.setattr("sophon.platform.client.LOGIN_AGAIN_SECONDS", 0.0)
     platform.refuse_token()
 
     threads = [threading.Thread(target=client.post_result, args=("/getResult", b"{}")) for _ in range(8)]
@@ -257,14 +257,14 @@ def test_a_stale_token_is_renewed_once_for_all_threads(
 def test_a_platform_that_goes_on_refusing_is_not_stormed(
     platform: ReferencePlatform, client: PlatformClient
 ) -> None:
-    platform.misbehave("/getResult", status=403, times=5)
+    platform.misbehave("/getResult", status=403, times=6)
 
     for _ in range(5):
         with pytest.raises(PlatformError) as caught:
             client.post_result("/getResult", b"{}")
         assert caught.value.token_refused
 
-    assert len(platform.received("/login")) == 1
+    assert len(platform.received("/login")) == 2
 
 
 def test_the_owner_hears_of_every_login(platform: ReferencePlatform) -> None:

@@ -38,8 +38,9 @@ JSON_SECONDS = 30.0
 PHOTO_SECONDS = 20.0
 RESULT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 2**20
-#: A platform that goes on refusing fresh tokens is not asked for more of them than this.
-LOGIN_AGAIN_SECONDS = 30.0
+TOKEN_REFUSED = (401, 403)
+#: A platform that refused a fresh token is not asked for another one sooner than this.
+FRESH_TOKEN_REFUSED_SECONDS = 30.0
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class PlatformError(SophonError):
     @property
     def token_refused(self) -> bool:
         """Whether the token is stale: log in again."""
-        return self.status in (401, 403)
+        return self.status in TOKEN_REFUSED
 
 
 class PlatformClient:
@@ -92,7 +93,7 @@ class PlatformClient:
         self._on_login = on_login
         self._line = HttpLine(UrlPolicy(login_url, (), self._allowed_hosts, self._own_ports), tls)
         self._login_lock = threading.Lock()
-        self._logged_in_at = float("-inf")
+        self._fresh_token_refused_at = float("-inf")
         self._token = SecretStr("")
         self._image_server: str | None = None
         self._closed = threading.Event()
@@ -182,7 +183,6 @@ class PlatformClient:
         return _succeeded(self._with_token(post), "the report was not taken").body
 
     def _login(self) -> LoginResponse:
-        self._logged_in_at = time.monotonic()
         url = urls.login_request_url(self._login_url, self._dev_sno, hex_mac(self._login_url))
         reply = self._line.exchange("GET", url, seconds=JSON_SECONDS, max_bytes=MAX_LOGIN_BYTES)
         if reply.status != 200:
@@ -203,7 +203,7 @@ class PlatformClient:
         """Whether there is a newer token than the refused one; another thread may have got it already."""
         with self._login_lock:
             if self._token == refused:
-                if time.monotonic() - self._logged_in_at < LOGIN_AGAIN_SECONDS:
+                if time.monotonic() - self._fresh_token_refused_at < FRESH_TOKEN_REFUSED_SECONDS:
                     return False
                 self._login()
             return True
@@ -211,8 +211,10 @@ class PlatformClient:
     def _with_token(self, call: Callable[[str], Reply]) -> Reply:
         token = self._token
         reply = call(token.get_secret_value())
-        if reply.status in (401, 403) and self._login_again(token):
+        if reply.status in TOKEN_REFUSED and self._login_again(token):
             reply = call(self._token.get_secret_value())
+            if reply.status in TOKEN_REFUSED:
+                self._fresh_token_refused_at = time.monotonic()
         return reply
 
     def _call_url(self, address: str, token: str) -> str:
