@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from sophon import _core
 from sophon.engine.photo import Image
+from sophon.errors import Code, SophonError
 from sophon.models import InputSpec
 
 ALIGNED_SIZE = 112
@@ -19,8 +20,14 @@ Transform = NDArray[np.float64]
 
 
 def aligning_transform(landmarks: NDArray[np.float32]) -> Transform:
-    """Return the similarity that lays five landmarks (5, 2) onto the ArcFace template. Raises ValueError."""
-    return _core.similarity_transform(landmarks.astype(np.float64), ARCFACE_TEMPLATE)
+    """Return the similarity that lays five landmarks (5, 2) onto the ArcFace template.
+
+    Raises SophonError (BAD_FEATURE) for landmarks that all coincide.
+    """
+    try:
+        return _core.similarity_transform(landmarks.astype(np.float64), ARCFACE_TEMPLATE)
+    except ValueError as error:
+        raise SophonError(Code.BAD_FEATURE, f"the face can't be aligned: {error}") from error
 
 
 def box_transform(box: NDArray[np.float32], size: int) -> Transform:

@@ -155,13 +155,14 @@ class FaceEngine:
 
     def _faces(self, photo: Image) -> Iterator[tuple[Face, Subject, FaceStatistics]]:
         found = self._detector.detect(photo)
-        raw, crops = self._embedder.embed(photo, found.landmarks)
+        transforms = [aligning_transform(points) for points in found.landmarks]
+        raw, crops = self._embedder.embed(photo, transforms)
         embeddings = unit_embeddings(raw)
         for i, crop in enumerate(crops):
             box, points = found.boxes[i], found.landmarks[i]
-            subject = Subject(photo, box, points, aligning_transform(points))
+            subject = Subject(photo, box, points, transforms[i])
             statistics = subject.statistics()
-            score = overall_score(subject, statistics)
+            score = overall_score(subject, statistics, self._embedder.utility(raw[i]))
             yield (
                 Face(_inside(box, photo), points, float(found.scores[i]), score, embeddings[i], crop),
                 subject,

@@ -194,15 +194,18 @@ def _wrapped(degrees: float) -> float:
     return (degrees + 180.0) % 360.0 - 180.0
 
 
-def overall_score(face: Subject, statistics: _core.FaceStatistics) -> float:
-    """Return the overall quality 0-1: the product of how near clarity, brightness, pose and size come to ideal.
+def overall_score(face: Subject, statistics: _core.FaceStatistics, utility: float | None) -> float:
+    """Return the overall quality 0-1: how well the face serves recognition.
 
-    It asks no network, so that recognition can afford it on every face.
+    That is what the embedding network itself tells (`Embedder.utility`), less where the face is under 80 pixels or cut
+    by the picture's edge. Where the network's scale is unknown, clarity, brightness and pose stand in for it. It asks no
+    further network, so that recognition can afford it on every face.
     """
-    size = min(shorter_side(head_box(face)) / 112.0, 1.0)
-    pose = max(0.0, math.cos(math.radians(min(pose_from_landmarks(face.landmarks).total, 90.0))))
-    sharp = min(clarity(statistics) / 1.5, 1.0)
-    return float((size * pose * sharp * brightness(statistics) * statistics.visible) ** 0.25)
+    if utility is None:
+        pose = math.cos(math.radians(min(pose_from_landmarks(face.landmarks).total, 90.0)))
+        sharp = min(clarity(statistics) / 1.5, 1.0)
+        utility = float(np.cbrt(max(pose, 0.0) * sharp * brightness(statistics)))
+    return utility * min(shorter_side(head_box(face)) / 80.0, 1.0) * statistics.visible
 
 
 def shorter_side(box: tuple[int, int, int, int]) -> int:
