@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -19,6 +19,9 @@ from sophon.store import DEFAULT_GROUP, EnrolledFrom, FaceRow, PersonRow, Store,
 # With several faces in an enrolment photograph, the largest counts if it is at least this many times the next one's area.
 DOMINANT_FACE_RATIO = 2.0
 SUPERSEDED = "superseded by a newer command"
+
+#: What goes of a deleted person's events: nothing, the pictures, or the events wholly.
+DeletedPersonEvents = Literal["nothing", "pictures", "all"]
 
 _THRESHOLD = "threshold"
 _THRESHOLD_RANGE = "threshold_range"
@@ -65,9 +68,16 @@ class Box:
     """Enrols, deletes and recognises people. Thread-safe; every change is part of a transaction of the store."""
 
     def __init__(
-        self, store: Store, engine: FaceEngine, *, capacity: int = 50_000, match_threshold: float = 0.35
+        self,
+        store: Store,
+        engine: FaceEngine,
+        *,
+        capacity: int = 50_000,
+        match_threshold: float = 0.35,
+        deleted_person_events: DeletedPersonEvents = "pictures",
     ) -> None:
         self._store = store
+        self._deleted_person_events = deleted_person_events
         self._engine = engine
         self._capacity = capacity
         self._gallery = Gallery(engine.dim, engine.making_id)
@@ -168,8 +178,10 @@ class Box:
             transaction.permissions.clear()
             transaction.counters.set(_WIPED_AT, seq)
             transaction.after_commit(self._gallery.clear)
-        if events:
+        if events or (users and self._deleted_person_events == "all"):
             transaction.events.clear()
+        elif users and self._deleted_person_events == "pictures":
+            transaction.events.erase_pictures()
 
     def name_permissions(self, transaction: Transaction, seq: int, names: Mapping[str, str]) -> None:
         """Name permission groups by id for command ``seq``, making those that are missing."""
@@ -309,6 +321,10 @@ class Box:
         transaction.people.bury([identity_id], seq)
         deleted = transaction.people.delete(identity_id)
         if deleted:
+            if self._deleted_person_events == "all":
+                transaction.events.erase_person(identity_id)
+            elif self._deleted_person_events == "pictures":
+                transaction.events.erase_pictures(identity_id)
             transaction.after_commit(lambda: self._hide(identity_id))
         return deleted
 

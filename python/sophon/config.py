@@ -129,6 +129,25 @@ class Settings(BaseModel):
         le=24 * 366,
         description="How long a result is offered to a notify_path that refuses it.",
     )
+    deleted_person_events: Literal["nothing", "pictures", "all"] = Field(
+        default="pictures",
+        description="What goes of a person's events with the person: nothing, their pictures, or all of them.",
+    )
+    events_kept: int = Field(
+        default=10_000, ge=100, le=10_000_000, description="How many events are kept once they are delivered."
+    )
+    events_undelivered: int = Field(
+        default=100_000,
+        ge=100,
+        le=10_000_000,
+        description="How many events are kept for a receiver that does not take them; then the oldest are lost, counted.",
+    )
+    events_max_mb: int = Field(
+        default=4096,
+        ge=10,
+        le=10_000_000,
+        description="How many MB all events may take, pictures included; also never more than the disk has to spare.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important messages that are logged."
     )

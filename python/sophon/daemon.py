@@ -70,7 +70,11 @@ class Daemon:
         self._store = owned.enter_context(Store(settings.data_dir))
         engine = owned.enter_context(FaceEngine(ModelPack.load(settings.model_dir)))
         self._box = Box(
-            self._store, engine, capacity=settings.capacity, match_threshold=settings.match_threshold
+            self._store,
+            engine,
+            capacity=settings.capacity,
+            match_threshold=settings.match_threshold,
+            deleted_person_events=settings.deleted_person_events,
         )
         unrecognisable = self._box.load()
         if unrecognisable:

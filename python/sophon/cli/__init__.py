@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import calibrate, doctor, fiqa, inbox, models, status
+from sophon.cli import calibrate, devices, doctor, events, fiqa, inbox, models, status
 from sophon.errors import Code, SophonError
 
 
@@ -40,6 +40,8 @@ app.command("calibrate")(calibrate.calibrate_command)
 app.add_typer(models.app, name="models")
 app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")
+app.add_typer(events.app, name="events")
+app.add_typer(devices.app, name="devices")
 try:
     from sophon.cli import demo, platform, run
 except ModuleNotFoundError as missing:  # the engine alone is installed

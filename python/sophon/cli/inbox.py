@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -13,19 +10,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sophon.cli.box_data import AsJson, DataDir, local_time, open_store, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.errors import Code, SophonError
-from sophon.store import InboxRow, State, Store
+from sophon.store import InboxRow, State
 
 app = typer.Typer(
     no_args_is_help=True, help="Look at the commands a box has taken in; retry or drop those set aside."
 )
 
-DataDir = Annotated[
-    Path,
-    typer.Option("--data-dir", envvar="SOPHON_DATA_DIR", help="The box's data directory."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seq = Annotated[int, typer.Argument(help="The command's number, as `sophon inbox list` shows it.")]
 
 _CONTENT_SHOWN = 2000
@@ -40,10 +33,10 @@ def list_commands(
 ) -> None:
     """List the commands that are not done or were set aside, newest first."""
     states = set(State) if every else set(State) - {State.DONE}
-    with _open(data_dir) as store, store.read() as snapshot:
+    with open_store(data_dir) as store, store.read() as snapshot:
         rows = snapshot.inbox.newest_first(sorted(states, key=lambda state: state.value), limit)
     if as_json:
-        _print_json([_plain(row) for row in rows])
+        print_json([_plain(row) for row in rows])
         return
     table = Table("seq", "method", "state", "code", "received", "attempts", "reason")
     for row in rows:
@@ -52,7 +45,7 @@ def list_commands(
             row.method,
             row.state.value,
             "" if row.code is None else str(row.code),
-            _time(row.received_at),
+            local_time(row.received_at),
             str(row.attempts),
             row.reason,
         )
@@ -62,7 +55,7 @@ def list_commands(
 @app.command()
 def show(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
     """Show one command: what is known of it, and the beginning of its content as far as it is kept."""
-    with _open(data_dir) as store, store.read() as snapshot:
+    with open_store(data_dir) as store, store.read() as snapshot:
         row = _existing(snapshot.inbox.by_seq(seq), seq)
         body, result = snapshot.inbox.body(seq), snapshot.inbox.result(seq)
     plain = _plain(row)
@@ -70,7 +63,7 @@ def show(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
     plain["content_bytes"] = len(body)
     plain["result"] = orjson.loads(result) if result else None
     if as_json:
-        _print_json(plain)
+        print_json(plain)
         return
     for name, value in plain.items():
         typer.echo(f"{name}: {value}")
@@ -79,7 +72,7 @@ def show(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False
 @app.command()
 def retry(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Carry out a command that was set aside after all; a running box takes it up at once."""
-    with _open(data_dir) as store, store.write() as transaction:
+    with open_store(data_dir) as store, store.write() as transaction:
         row = _existing(transaction.inbox.by_seq(seq), seq)
         if row.state is not State.DEAD:
             raise SophonError(Code.BAD_REQUEST, f"command {seq} was not set aside, it is {row.state.value}")
@@ -94,7 +87,7 @@ def retry(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 @app.command()
 def drop(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Forget a command that was set aside or is done, with what is kept of its content."""
-    with _open(data_dir) as store:
+    with open_store(data_dir) as store:
         with store.write() as transaction:
             row = _existing(transaction.inbox.by_seq(seq), seq)
             if row.state not in (State.DEAD, State.DONE):
@@ -105,14 +98,6 @@ def drop(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
             transaction.inbox.delete(seq)
         store.scrub()
     typer.echo(f"command {seq} is dropped")
-
-
-def _open(data_dir: Path) -> Store:
-    if not (data_dir / "sophon.db").is_file():
-        raise SophonError(
-            Code.NOT_FOUND, f"there is no box's data in {data_dir}; give --data-dir or SOPHON_DATA_DIR"
-        )
-    return Store(data_dir, exclusive=False)
 
 
 def _existing(row: InboxRow | None, seq: int) -> InboxRow:
@@ -133,11 +118,3 @@ def _plain(row: InboxRow) -> dict[str, Any]:
         "received_at": row.received_at,
         "finished_at": row.finished_at,
     }
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

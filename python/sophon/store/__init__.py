@@ -2,7 +2,9 @@
 
 from sophon.store.batches import OpenItem, Progress, SettledItem
 from sophon.store.database import Snapshot, Store, StoreUnavailableError, Transaction
-from sophon.store.events import EventRow
+from sophon.store.devices import DeviceRow
+from sophon.store.event_receivers import RefusedEvent
+from sophon.store.events import EventFilter, EventPictures, EventRow, EventsLimit
 from sophon.store.groups import DEFAULT_GROUP, Group
 from sophon.store.inbox import Backlog, InboxRow, Lane, State
 from sophon.store.outbox import Kind, OutboxRow
@@ -12,8 +14,12 @@ from sophon.store.permissions import PermissionGroup
 __all__ = [
     "DEFAULT_GROUP",
     "Backlog",
+    "DeviceRow",
     "EnrolledFrom",
+    "EventFilter",
+    "EventPictures",
     "EventRow",
+    "EventsLimit",
     "FaceRow",
     "GalleryRow",
     "Group",
@@ -25,6 +31,7 @@ __all__ = [
     "PermissionGroup",
     "PersonRow",
     "Progress",
+    "RefusedEvent",
     "SettledItem",
     "Snapshot",
     "State",

@@ -15,6 +15,8 @@ from types import TracebackType
 from sophon.errors import Code, ConfigError, SophonError
 from sophon.store.batches import Batches
 from sophon.store.counters import Counters
+from sophon.store.devices import Devices
+from sophon.store.event_receivers import EventReceivers
 from sophon.store.events import Events
 from sophon.store.groups import Groups
 from sophon.store.inbox import Inbox
@@ -45,6 +47,8 @@ class Snapshot:
         self.groups = Groups(connection)
         self.permissions = Permissions(connection)
         self.events = Events(connection)
+        self.event_receivers = EventReceivers(connection)
+        self.devices = Devices(connection)
         self.inbox = Inbox(connection)
         self.batches = Batches(connection)
         self.outbox = Outbox(connection)

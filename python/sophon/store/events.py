@@ -1,58 +1,220 @@
-"""Recognition events, oldest first by id; ids are never used again."""
+"""Recognition events, oldest first by id; ids are never used again.
+
+The enrolment photograph of an event is the person's own, by reference: it is not copied, and gone with the person.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+_COLUMNS = (
+    "id, at, identity_id, identity_name, person_type, group_name, device_ip, device_type, score, details"
+)
+# What a row costs besides its pictures and details.
+_ROW_BYTES = 200
+
 
 @dataclass(frozen=True)
 class EventRow:
-    """One comparison: its report without pictures, and the pictures."""
+    """One comparison of a captured face with a gallery.
 
-    id: int
+    ``at`` is the capture in ms since the epoch, ``score`` the event score 0-1; ``details`` holds what else is reported
+    under `ext_data`. ``id`` is 0 until it is stored.
+    """
+
     at: int
-    body: dict[str, Any]
-    spot_picture: bytes | None
-    face_picture: bytes | None
+    identity_id: str
+    identity_name: str
+    person_type: int
+    group_name: str
+    device_ip: str
+    device_type: str
+    score: float
+    details: dict[str, Any]
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class EventPictures:
+    """JPEG files: the scene and the face in it; None where there is none, or it was erased."""
+
+    spot: bytes | None = field(default=None, repr=False)
+    face: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events are wanted; None takes all. Times in ms since the epoch, ``until`` exclusive."""
+
+    identity_id: str | None = None
+    name: str | None = None
+    device_ip: str | None = None
+    person_type: int | None = None
+    since: int | None = None
+    until: int | None = None
+    min_score: float | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class EventsLimit:
+    """How much is kept: so many events, more while a receiver still waits for them, and so many bytes of both."""
+
+    kept: int = 10_000
+    undelivered: int = 100_000
+    max_bytes: int = 4 << 30
 
 
 class Events:
-    """The table ``events``."""
+    """The tables ``events`` and ``event_pictures``."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def add(
-        self,
-        at: int,
-        body: dict[str, Any],
-        spot_picture: bytes | None = None,
-        face_picture: bytes | None = None,
-    ) -> int:
-        """Store one event that happened at ``at`` (ms); return its id."""
+    def add(self, event: EventRow, pictures: EventPictures) -> int:
+        """Store one event; return its id, which is higher than every one before."""
+        details = orjson.dumps(event.details).decode()
+        size = _ROW_BYTES + len(details) + len(pictures.spot or b"") + len(pictures.face or b"")
         cursor = self._connection.execute(
-            "INSERT INTO events (at, body, spot_picture, face_picture) VALUES (?, ?, ?, ?)",
-            (at, orjson.dumps(body).decode(), spot_picture, face_picture),
+            "INSERT INTO events (at, identity_id, identity_name, person_type, group_name, device_ip, device_type, score, "
+            "details, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                event.at,
+                event.identity_id,
+                event.identity_name,
+                event.person_type,
+                event.group_name,
+                event.device_ip,
+                event.device_type,
+                event.score,
+                details,
+                size,
+            ),
         )
         assert cursor.lastrowid is not None
+        if pictures != EventPictures():
+            self._connection.execute(
+                "INSERT INTO event_pictures VALUES (?, ?, ?)",
+                (cursor.lastrowid, pictures.spot, pictures.face),
+            )
         return cursor.lastrowid
+
+    def get(self, event_id: int) -> EventRow | None:
+        """One event, or None."""
+        row = self._connection.execute(f"SELECT {_COLUMNS} FROM events WHERE id = ?", (event_id,)).fetchone()
+        return _event(row) if row else None
+
+    def pictures(self, event_id: int) -> EventPictures:
+        """An event's pictures."""
+        row = self._connection.execute(
+            "SELECT spot, face FROM event_pictures WHERE event_id = ?", (event_id,)
+        ).fetchone()
+        return EventPictures(*row) if row else EventPictures()
 
     def after(self, event_id: int, limit: int = 100) -> list[EventRow]:
         """The events after an id, in order, at most ``limit``."""
         rows = self._connection.execute(
-            "SELECT id, at, body, spot_picture, face_picture FROM events WHERE id > ? ORDER BY id LIMIT ?",
-            (event_id, limit),
+            f"SELECT {_COLUMNS} FROM events WHERE id > ? ORDER BY id LIMIT ?", (event_id, limit)
         )
-        return [EventRow(key, at, orjson.loads(body), spot, face) for key, at, body, spot, face in rows]
+        return [_event(row) for row in rows]
+
+    def newest_first(self, wanted: EventFilter, limit: int = -1) -> Iterator[EventRow]:
+        """The events that pass a filter, newest first; -1 is all of them."""
+        conditions = {
+            "identity_id = ?": wanted.identity_id,
+            "identity_name = ?": wanted.name,
+            "device_ip = ?": wanted.device_ip,
+            "person_type = ?": wanted.person_type,
+            "at >= ?": wanted.since,
+            "at < ?": wanted.until,
+            "score >= ?": wanted.min_score,
+        }
+        given = {condition: value for condition, value in conditions.items() if value is not None}
+        where = [*given] + (["id IN (SELECT event_id FROM refused_events)"] if wanted.refused else [])
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM events {'WHERE ' + ' AND '.join(where) if where else ''} "
+            "ORDER BY id DESC LIMIT ?",
+            (*given.values(), limit),
+        )
+        for row in rows:
+            yield _event(row)
 
     def count(self) -> int:
         """How many there are."""
         return int(self._connection.execute("SELECT count(*) FROM events").fetchone()[0])
 
+    def total_bytes(self) -> int:
+        """How much room they take, pictures included."""
+        return int(self._connection.execute("SELECT coalesce(sum(bytes), 0) FROM events").fetchone()[0])
+
+    def trim(self, limit: EventsLimit, delivered_to: int | None) -> int:
+        """Drop the oldest events over the limit; return how many of them no receiver will get now.
+
+        ``delivered_to`` is the last event that every receiver has; None where there is no receiver. Delivered events go
+        first, so the others may be as many as ``limit.undelivered``.
+        """
+        delivered_to = self._last_id() if delivered_to is None else delivered_to
+        count = self.count()
+        delivered = self._count_to(delivered_to)
+        surplus = min(max(count - limit.kept, 0), delivered)
+        lost = max(count - delivered - limit.undelivered, 0)
+        self._drop_oldest(surplus + lost)
+        excess = self.total_bytes() - limit.max_bytes
+        if excess > 0:
+            last = self._last_to_free(excess)
+            lost += self._count_to(last) - self._count_to(min(last, delivered_to))
+            self._connection.execute("DELETE FROM events WHERE id <= ?", (last,))
+        return lost
+
+    def erase_person(self, identity_id: str) -> None:
+        """Remove the events of a person, pictures included."""
+        self._connection.execute("DELETE FROM events WHERE identity_id = ?", (identity_id,))
+
+    def erase_pictures(self, identity_id: str | None = None) -> None:
+        """Remove the pictures of a person's events, or of all; the events stay."""
+        if identity_id is None:
+            self._connection.execute("DELETE FROM event_pictures")
+        else:
+            self._connection.execute(
+                "DELETE FROM event_pictures WHERE event_id IN (SELECT id FROM events WHERE identity_id = ?)",
+                (identity_id,),
+            )
+
     def clear(self) -> None:
         """Remove every event."""
         self._connection.execute("DELETE FROM events")
+
+    def _last_id(self) -> int:
+        return int(self._connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+    def _count_to(self, event_id: int) -> int:
+        return int(
+            self._connection.execute("SELECT count(*) FROM events WHERE id <= ?", (event_id,)).fetchone()[0]
+        )
+
+    def _drop_oldest(self, number: int) -> None:
+        if number > 0:
+            self._connection.execute(
+                "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?)", (number,)
+            )
+
+    def _last_to_free(self, size: int) -> int:
+        """The id up to which the oldest events take at least ``size`` bytes."""
+        freed = 0
+        for event_id, taken in self._connection.execute("SELECT id, bytes FROM events ORDER BY id"):
+            freed += taken
+            if freed >= size:
+                return int(event_id)
+        return self._last_id()
+
+
+def _event(row: tuple[Any, ...]) -> EventRow:
+    key, at, identity, name, person_type, group, ip, device_type, score, details = row
+    return EventRow(
+        at, identity, name, person_type, group, ip, device_type, score, orjson.loads(details), key
+    )

@@ -1,0 +1,38 @@
+"""What the commands that look at a box's data have in common."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from sophon.errors import Code, SophonError
+from sophon.store import Store
+
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", envvar="SOPHON_DATA_DIR", help="The box's data directory.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def open_store(data_dir: Path) -> Store:
+    """The store of a box that may be running. Raises SophonError if there is none."""
+    if not (data_dir / "sophon.db").is_file():
+        raise SophonError(
+            Code.NOT_FOUND, f"there is no box's data in {data_dir}; give --data-dir or SOPHON_DATA_DIR"
+        )
+    return Store(data_dir, exclusive=False)
+
+
+def local_time(milliseconds: int) -> str:
+    """A time as people read it, in the machine's time zone."""
+    return datetime.fromtimestamp(milliseconds / 1000).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def print_json(value: object) -> None:
+    """Print JSON for programs."""
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
