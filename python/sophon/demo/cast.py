@@ -20,6 +20,8 @@ Image = NDArray[np.uint8]
 MAX_PROBES_PER_PERSON = 3
 #: Height in pixels that a photograph is shrunk to, so that its face is too small to enrol.
 SMALL_PHOTO = 90
+#: Height in pixels of the other pictures that are made: enough for a good face, and quick to write.
+MADE_PHOTO = 1000
 
 _QUALITY = frozenset({Code.LOW_QUALITY, Code.FACE_TOO_SMALL})
 
@@ -138,7 +140,7 @@ def _bad_pictures(
     person: PhotographedPerson, cut_faces: Sequence[Path], made: Path
 ) -> list[tuple[str, str, Path, frozenset[Code]]]:
     """Id, title, picture and the codes of its refusal."""
-    photo = load_photo(person.photos[0])
+    photo = _fitting(person.photos[0])
     bad = [
         (f"cut-{number}", "face cut by the edge", path, _QUALITY) for number, path in enumerate(cut_faces, 1)
     ]
@@ -156,6 +158,11 @@ def _blurred(photo: Image) -> Image:
     return np.asarray(cv2.GaussianBlur(photo, (0, 0), spread), np.uint8)
 
 
+def _fitting(file: Path) -> Image:
+    photo = load_photo(file)
+    return _shrunk(photo, min(photo.shape[0], MADE_PHOTO))
+
+
 def _shrunk(photo: Image, height: int) -> Image:
     width = max(round(photo.shape[1] * height / photo.shape[0]), 1)
     return np.asarray(cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
@@ -163,7 +170,7 @@ def _shrunk(photo: Image, height: int) -> Image:
 
 def _two_faces(photo: Path, made: Path) -> Path:
     """A photograph beside its mirror image: nobody can say which face is meant."""
-    picture = load_photo(photo)
+    picture = _fitting(photo)
     return _save(made / "two-faces.png", np.hstack([picture, picture[:, ::-1]]))
 
 
@@ -177,7 +184,7 @@ def _no_face() -> Image:
 
 
 def _mirrored(photo: Path, made: Path) -> Path:
-    return _save(made / f"mirrored-{photo.parent.name}.png", np.ascontiguousarray(load_photo(photo)[:, ::-1]))
+    return _save(made / f"mirrored-{photo.parent.name}.png", np.ascontiguousarray(_fitting(photo)[:, ::-1]))
 
 
 def _save(path: Path, picture: Image) -> Path:
