@@ -102,15 +102,14 @@ class Box:
 
         Returns how many people can't be recognised, because other models made their embeddings.
         """
-        with self._store.write() as transaction:
-            transaction.groups.ensure(DEFAULT_GROUP)
-            threshold = transaction.settings.get(_THRESHOLD)
+        with self._store.read() as snapshot:
+            threshold = snapshot.settings.get(_THRESHOLD)
             if threshold is not None:
                 self._match_threshold = threshold / 100
             self._gallery.clear()
-            for row in transaction.people.gallery(self._engine.making_id):
+            for row in snapshot.people.gallery(self._engine.making_id):
                 self._gallery.add(row.identity_id, row.embedding, row.groups, row.permissions)
-            return transaction.people.count() - len(self._gallery)
+            return snapshot.people.count() - len(self._gallery)
 
     def portrait(self, photo: bytes, level: str) -> FaceRow:
         """Judge an enrolment photograph and make what its person is recognised by.
@@ -210,10 +209,11 @@ class Box:
         image: bytes,
         *,
         k: int = 1,
+        threshold: float | None = None,
         groups: Sequence[str] | None = None,
         permissions: Sequence[str] | None = None,
     ) -> list[Recognition]:
-        """Find every face in a picture and who it may be, largest face first."""
+        """Find every face in a picture and who it may be, largest face first; ``threshold`` is the box's own by default."""
         faces = self._engine.analyze(load_photo(image))
         return [
             Recognition(
@@ -222,7 +222,7 @@ class Box:
                     self._gallery.search(
                         face.embedding,
                         k,
-                        threshold=self._match_threshold,
+                        threshold=self._match_threshold if threshold is None else threshold,
                         groups=groups,
                         permissions=permissions,
                     )

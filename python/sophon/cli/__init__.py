@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import calibrate, devices, doctor, events, fiqa, inbox, models, status
+from sophon.cli import calibrate, devices, doctor, enroll, events, fiqa, inbox, models, search, status
 from sophon.errors import Code, SophonError
 
 
@@ -35,6 +35,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold a password or a face
 )
 app.command("doctor")(doctor.doctor)
+app.command("enroll")(enroll.enroll)
+app.command("search")(search.search)
 app.command("fiqa")(fiqa.fiqa)
 app.command("calibrate")(calibrate.calibrate_command)
 app.add_typer(models.app, name="models")

@@ -16,6 +16,12 @@ from sophon.store import Store
 DataDir = Annotated[
     Path, typer.Option("--data-dir", envvar="SOPHON_DATA_DIR", help="The box's data directory.")
 ]
+ModelDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--model-dir", envvar="SOPHON_MODEL_DIR", help="The model pack; by default the installed one."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -13,6 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from sophon.cli.box_data import AsJson, DataDir
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.errors import Code, SophonError
 from sophon.status import StatusReport, read_status
@@ -21,10 +22,8 @@ STALE_SECONDS = 10.0
 
 
 def status(
-    data_dir: Annotated[
-        Path, typer.Option("--data-dir", envvar="SOPHON_DATA_DIR", help="The box's data directory.")
-    ] = DEFAULT_DATA_DIR,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew each second, until Ctrl-C.")] = False,
 ) -> None:
     """Say how a box is: its lines and why, what waits, what was done last, counters and rates.

@@ -40,6 +40,7 @@ CREATE TABLE groups (
   description TEXT NOT NULL DEFAULT '',
   info TEXT NOT NULL DEFAULT '{}'
 ) WITHOUT ROWID;
+INSERT INTO groups (name) VALUES ('default_group');
 CREATE TABLE group_members (
   identity_id TEXT NOT NULL REFERENCES people ON DELETE CASCADE,
   group_name TEXT NOT NULL REFERENCES groups ON DELETE CASCADE,
