@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from sophon.models import ModelPack
 
 if TYPE_CHECKING:
     from sophon.sim import BrokerNode, ReferencePlatform
+
+# No test is judged by the clock: the machine may be busy.
+settings.register_profile("sophon", deadline=None)
+settings.load_profile("sophon")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
