@@ -11,6 +11,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
+from sophon.calibration import Calibration
 from sophon.engine import Face, FaceEngine, FaceQuality, load_photo
 from sophon.errors import Code, SophonError
 from sophon.gallery import Gallery, Match
@@ -19,6 +20,9 @@ from sophon.store import DEFAULT_GROUP, EnrolledFrom, FaceRow, PersonRow, Store,
 # With several faces in an enrolment photograph, the largest counts if it is at least this many times the next one's area.
 DOMINANT_FACE_RATIO = 2.0
 SUPERSEDED = "superseded by a newer command"
+# A calibration puts the score 0.5 where its default false match rate is; without one, the usual cosine counts.
+CALIBRATED_THRESHOLD = 0.5
+UNCALIBRATED_THRESHOLD = 0.35
 
 #: What goes of a deleted person's events: nothing, the pictures, or the events wholly.
 DeletedPersonEvents = Literal["nothing", "pictures", "all"]
@@ -46,6 +50,7 @@ class Enrolment:
     register_type: int
     permission_ids: tuple[str, ...]
     face: FaceRow | None
+    groups: tuple[str, ...] = (DEFAULT_GROUP,)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class Box:
         engine: FaceEngine,
         *,
         capacity: int = 50_000,
-        match_threshold: float = 0.35,
+        match_threshold: float | None = None,
+        calibration: Calibration | None = None,
         deleted_person_events: DeletedPersonEvents = "pictures",
     ) -> None:
         self._store = store
@@ -81,6 +87,9 @@ class Box:
         self._engine = engine
         self._capacity = capacity
         self._gallery = Gallery(engine.dim, engine.making_id)
+        self._calibration = calibration
+        if match_threshold is None:
+            match_threshold = UNCALIBRATED_THRESHOLD if calibration is None else CALIBRATED_THRESHOLD
         self._match_threshold = match_threshold
 
     @property
@@ -90,8 +99,14 @@ class Box:
 
     @property
     def match_threshold(self) -> float:
-        """The score, 0-1, from which a comparison counts as a match."""
+        """The event score, 0-1, from which a comparison counts as a match."""
         return self._match_threshold
+
+    def event_score(self, cosine: float) -> float:
+        """What events report for a cosine: 0-1, rising. Without a calibration of these models, the cosine itself."""
+        if self._calibration is None:
+            return min(max(cosine, 0.0), 1.0)
+        return self._calibration.event_score(cosine)
 
     def __len__(self) -> int:
         """How many people can be recognised now."""
@@ -122,6 +137,13 @@ class Box:
             code = Code.FACE_TOO_SMALL if quality.fails == ("face_size",) else Code.LOW_QUALITY
             failed = ", ".join(quality.fails)
             raise QualityError(code, f"the face fails level {level}: {failed}", tuple(quality.fails))
+        return self.face_row(face, photo, level)
+
+    def face_row(self, face: Face, photo: bytes, level: str) -> FaceRow:
+        """What a person is recognised by, from a face in a photograph that passed a level.
+
+        Raises SophonError: BAD_FEATURE.
+        """
         if not _is_usable(face.embedding, self._engine.dim):
             raise SophonError(Code.BAD_FEATURE, "the model made no usable embedding of this face")
         return FaceRow(
@@ -222,7 +244,7 @@ class Box:
                     self._gallery.search(
                         face.embedding,
                         k,
-                        threshold=self._match_threshold if threshold is None else threshold,
+                        threshold=self.least_cosine if threshold is None else threshold,
                         groups=groups,
                         permissions=permissions,
                     )
@@ -270,11 +292,36 @@ class Box:
             if permissions is None:
                 raise SophonError(Code.EMPTY_GROUP, f"group_name: nobody is in group {group!r}")
             return Comparison(0.0, None)
-        score = max(best[0].score, 0.0)
+        score = self.event_score(best[0].score)
         if score < self._match_threshold:
             return Comparison(score, None)
         with self._store.read() as snapshot:
             return Comparison(score, snapshot.people.get(best[0].identity_id))
+
+    def search(
+        self, face: Face, *, group: str, permissions: Sequence[str] | None = None, k: int = 2
+    ) -> list[Match]:
+        """The people of a group, and of the permission groups if given, who are most like a face; cosines, best first."""
+        return self._gallery.search(
+            face.embedding, k, threshold=-1.0, groups=[group], permissions=permissions
+        )
+
+    @property
+    def least_cosine(self) -> float:
+        """The cosine from which a comparison counts as a match."""
+        if self._calibration is None:
+            return self._match_threshold
+        return self._calibration.cosine_of(self._match_threshold)
+
+    @property
+    def capacity(self) -> int:
+        """How many people fit."""
+        return self._capacity
+
+    def person(self, identity_id: str) -> PersonRow | None:
+        """Someone enrolled, or None."""
+        with self._store.read() as snapshot:
+            return snapshot.people.get(identity_id)
 
     def photo(self, identity_id: str) -> bytes | None:
         """The photograph a person was enrolled by."""
@@ -296,8 +343,9 @@ class Box:
         transaction.people.put(
             PersonRow(identity_id, enrolment.info, enrolment.register_type, seq, time.time_ns() // 1_000_000)
         )
-        transaction.groups.ensure(DEFAULT_GROUP)
-        transaction.groups.add_members(DEFAULT_GROUP, [identity_id])
+        for group in enrolment.groups:
+            transaction.groups.ensure(group)
+            transaction.groups.add_members(group, [identity_id])
         transaction.permissions.set_of_person(identity_id, enrolment.permission_ids)
         groups = tuple(transaction.groups.of_person(identity_id))
         face = enrolment.face

@@ -79,8 +79,10 @@ class Settings(BaseModel):
         le=5_000_000,
         description="How many people fit; the next one is refused with 40015.",
     )
-    match_threshold: float = Field(
-        default=0.35, ge=0, le=1, description="The score from which a comparison counts as a match."
+    match_threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="The event score from which a comparison counts as a match; by default 0.5, where one of 100,000 "
+        "comparisons of different people matches (0.35, as a cosine, for models that are not calibrated).",
     )
     amqps: bool = Field(
         default=False, description="Speak to the broker through TLS, its certificate verified."

@@ -13,6 +13,7 @@ import structlog
 from sophon import __version__
 from sophon.api import ApiServer
 from sophon.box import Box
+from sophon.calibration import load_calibration
 from sophon.commands import Enroller, Executor, Lanes, Room
 from sophon.config import Settings
 from sophon.contract import RabbitMq
@@ -68,12 +69,17 @@ class Daemon:
     def _assemble(self, owned: ExitStack) -> None:
         settings = self._settings
         self._store = owned.enter_context(Store(settings.data_dir))
-        engine = owned.enter_context(FaceEngine(ModelPack.load(settings.model_dir)))
+        models = ModelPack.load(settings.model_dir)
+        engine = owned.enter_context(FaceEngine(models))
+        calibration = load_calibration(models.directory, engine.making_id)
+        if calibration is None:
+            _log.warning("these models are not calibrated: scores are cosines; run: sophon calibrate PHOTOS")
         self._box = Box(
             self._store,
             engine,
             capacity=settings.capacity,
             match_threshold=settings.match_threshold,
+            calibration=calibration,
             deleted_person_events=settings.deleted_person_events,
         )
         unrecognisable = self._box.load()

@@ -154,6 +154,14 @@ class People:
         """How many people there are."""
         return int(self._connection.execute("SELECT count(*) FROM people").fetchone()[0])
 
+    def count_registered_as(self, register_type: int) -> int:
+        """How many people were registered as this type: 1 normal, 2 stranger."""
+        return int(
+            self._connection.execute(
+                "SELECT count(*) FROM people WHERE register_type = ?", (register_type,)
+            ).fetchone()[0]
+        )
+
     def all_ids(self) -> set[str]:
         """Everybody's id."""
         return {row[0] for row in self._connection.execute("SELECT identity_id FROM people")}
