@@ -36,6 +36,16 @@ py::array_t<T> matrix(std::vector<T>&& values, std::size_t columns) {
   return py::array_t<T>({owned->size() / columns, columns}, owned->data(), owner);
 }
 
+py::list explanations(const std::vector<SearchCounts>& counts) {
+  using py::literals::operator""_a;
+  py::list result;
+  for (const SearchCounts& query : counts) {
+    result.append(
+        py::dict("rows"_a = query.rows, "coarse"_a = query.coarse, "fine"_a = query.fine, "scored"_a = query.scored));
+  }
+  return result;
+}
+
 void add(ExactIndex& index, const Keys& keys, const Vectors& vectors, const std::vector<Subset>& join) {
   const auto rows = view(vectors, index.dim());
   const py::gil_scoped_release released;
@@ -54,14 +64,19 @@ void replace(ExactIndex& index, const Keys& keys, const Vectors& vectors,
 }
 
 py::tuple search(const ExactIndex& index, const Vectors& queries, std::size_t k, float threshold,
-                 std::optional<Subset> allow) {
+                 std::optional<Subset> allow, bool explain) {
   const auto rows = view(queries, index.dim());
   SearchResult result;
   {
     const py::gil_scoped_release released;
     result = index.search(rows, {.k = k, .threshold = threshold, .allow = std::move(allow)});
   }
-  return py::make_tuple(matrix(std::move(result.keys), k), matrix(std::move(result.scores), k));
+  auto keys = matrix(std::move(result.keys), k);
+  auto scores = matrix(std::move(result.scores), k);
+  if (explain) {
+    return py::make_tuple(keys, scores, explanations(result.counts));
+  }
+  return py::make_tuple(keys, scores);
 }
 
 }  // namespace
@@ -133,7 +148,7 @@ void bind_exact_index(py::module_& module) {
           },
           py::arg("keys") = Keys())
       .def("search", &search, py::arg("queries"), py::arg("k") = 1, py::arg("threshold") = -1.0F,
-           py::arg("allow") = py::none());
+           py::arg("allow") = py::none(), py::arg("explain") = false);
 }
 
 }  // namespace sophon::bindings

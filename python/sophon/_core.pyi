@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Literal, NoReturn, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,15 +63,32 @@ class ExactIndex:
         """The key's vectors (n, dim) in the order they were added; KeyError for an unknown key."""
     def subset(self, keys: ArrayLike = ...) -> Subset:
         """Make a set of keys to search within; KeyError when the index lacks one."""
+    @overload
     def search(
-        self, queries: ArrayLike, k: int = 1, threshold: float = -1.0, allow: Subset | None = None
+        self,
+        queries: ArrayLike,
+        k: int = 1,
+        threshold: float = -1.0,
+        allow: Subset | None = None,
+        explain: Literal[False] = False,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the ``k`` keys of the highest scores for each query; returns keys and scores, (m, k) each.
 
         ``queries`` float32 (m, dim) of unit norm. Sorted by falling score, equal scores by rising key. Only scores of at
         least ``threshold`` are hits, -1 or less asks for all; places without a hit hold key -1 and score -inf. ``allow``
-        limits the search to a subset of the keys.
+        limits the search to a subset of the keys. With ``explain`` a third item tells for each query how many ``rows``
+        could be hits, how many were left after the ``coarse`` and the ``fine`` pass, and how many were ``scored``.
         """
+    @overload
+    def search(
+        self,
+        queries: ArrayLike,
+        k: int = 1,
+        threshold: float = -1.0,
+        allow: Subset | None = None,
+        *,
+        explain: Literal[True],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, int]]]: ...
 
 # Image work. A picture is uint8 (height, width, 3) BGR; a slice of rows or columns will do. Every call releases the GIL
 # while it computes and raises ValueError for shapes or numbers that can't be right.

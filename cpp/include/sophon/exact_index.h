@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "sophon/isa.h"
 #include "sophon/subset.h"
 
 namespace sophon {
@@ -16,11 +17,20 @@ namespace match {
 class Storage;
 }
 
+// How many rows each pass of a query's search left over.
+struct SearchCounts {
+  std::size_t rows = 0;    // that could be hits
+  std::size_t coarse = 0;  // after the four-bit pass
+  std::size_t fine = 0;    // after the eight-bit pass
+  std::size_t scored = 0;  // whose float32 score was computed, those that gave the floor included
+};
+
 // What a search returns for m queries: row-major (m, k), sorted by falling score, equal scores by rising key; places
 // without a hit hold key -1 and score -infinity.
 struct SearchResult {
   std::vector<std::int64_t> keys;
   std::vector<float> scores;
+  std::vector<SearchCounts> counts;  // (m)
 };
 
 struct SearchOptions {
@@ -28,7 +38,7 @@ struct SearchOptions {
   // Scores below it are not hits. Scores of unit vectors lie in [-1, 1]; -1 or less asks for all.
   float threshold = -1.0F;
   // Only these keys; none means all.
-  std::optional<Subset> allow;
+  std::optional<Subset> allow = std::nullopt;
 };
 
 // Unit-norm float32 vectors under 64-bit integer keys. A key may hold several vectors (a person's photographs): its
@@ -37,7 +47,7 @@ struct SearchOptions {
 class ExactIndex {
  public:
   // Throws std::invalid_argument unless 1 <= dim <= 4096.
-  explicit ExactIndex(std::size_t dim);
+  explicit ExactIndex(std::size_t dim, Isa isa = chosen_isa());
 
   std::size_t dim() const;
   // The number of vectors.

@@ -2,18 +2,49 @@
 
 #include <algorithm>
 
+#include "match/quantisation.h"
+
 namespace sophon::match {
+namespace {
+
+constexpr std::size_t kMayBeReadAfterAPlane = 64;
+
+}  // namespace
 
 Block::Block(std::size_t dim)
-    : stride_(padded_dim(dim)), pages_(kBlockRows * (stride_ * sizeof(float) + sizeof(std::int64_t))) {
-  std::byte* const start = pages_.bytes().data();
-  vectors_ = {reinterpret_cast<float*>(start), kBlockRows * stride_};
-  keys_ = {reinterpret_cast<std::int64_t*>(start + kBlockRows * stride_ * sizeof(float)), kBlockRows};
+    : dim_(dim),
+      row_bytes_(code_bytes(dim)),
+      codes_(kBlockRows * (2 * row_bytes_ + 2 * sizeof(simd::RowScale) + sizeof(std::int64_t)) + kMayBeReadAfterAPlane),
+      floats_(kBlockRows * padded_dim(dim) * sizeof(float)) {
+  std::byte* next = codes_.bytes().data();
+  const auto take = [&]<typename T>(T*& plane, std::size_t count) {
+    plane = reinterpret_cast<T*>(next);
+    next += count * sizeof(T);
+  };
+  take(coarse_, kBlockRows * row_bytes_);
+  take(fine_, kBlockRows * row_bytes_);
+  take(keys_, kBlockRows);
+  take(coarse_scales_, kBlockRows);
+  take(fine_scales_, kBlockRows);
+  vectors_ = reinterpret_cast<float*>(floats_.bytes().data());
+}
+
+void Block::write(std::size_t slot, std::int64_t key, std::span<const float> vector) {
+  keys_[slot] = key;
+  std::ranges::copy(vector, vectors_ + slot * padded_dim(dim_));
+  const RowScales scales =
+      quantise_row(vector, {coarse_ + slot * row_bytes_, row_bytes_}, {fine_ + slot * row_bytes_, row_bytes_});
+  coarse_scales_[slot] = scales.coarse;
+  fine_scales_[slot] = scales.fine;
 }
 
 void Block::wipe(std::size_t slot) {
-  std::ranges::fill(vector(slot), 0.0F);
   keys_[slot] = 0;
+  std::fill_n(vectors_ + slot * padded_dim(dim_), padded_dim(dim_), 0.0F);
+  std::fill_n(coarse_ + slot * row_bytes_, row_bytes_, std::uint8_t{0});
+  std::fill_n(fine_ + slot * row_bytes_, row_bytes_, std::uint8_t{0});
+  coarse_scales_[slot] = 0;
+  fine_scales_[slot] = 0;
 }
 
 }  // namespace sophon::match

@@ -1,4 +1,4 @@
-// kBlockRows rows: their keys and their vectors.
+// kBlockRows rows: their keys, their vectors, and the integer pictures of the vectors, each in a plane of its own.
 #pragma once
 
 #include <cstddef>
@@ -7,30 +7,40 @@
 
 #include "match/pages.h"
 #include "match/row_set.h"
+#include "simd/match_kernels.h"
 
 namespace sophon::match {
 
-// The exact kernel works on kScoreLanes floats at a time; vectors are padded with zeros to whole steps.
-inline constexpr std::size_t kScoreLanes = 16;
-constexpr std::size_t padded_dim(std::size_t dim) { return (dim + kScoreLanes - 1) / kScoreLanes * kScoreLanes; }
+// MatchKernels::exact_score works on 16 values at a time; vectors are padded with zeros to whole steps.
+constexpr std::size_t padded_dim(std::size_t dim) { return (dim + 15) / 16 * 16; }
 
 class Block {
  public:
   explicit Block(std::size_t dim);
 
-  std::int64_t& key(std::size_t slot) { return keys_[slot]; }
-  std::int64_t key(std::size_t slot) const { return keys_[slot]; }
-  std::span<float> vector(std::size_t slot) { return vectors_.subspan(slot * stride_, stride_); }
-  std::span<const float> vector(std::size_t slot) const { return vectors_.subspan(slot * stride_, stride_); }
-
+  void write(std::size_t slot, std::int64_t key, std::span<const float> vector);
   // What was in the row is gone from memory.
   void wipe(std::size_t slot);
 
+  std::int64_t key(std::size_t slot) const { return keys_[slot]; }
+  // padded_dim() values.
+  const float* vector(std::size_t slot) const { return vectors_ + slot * padded_dim(dim_); }
+  simd::NibblePlane coarse() const { return {.codes = coarse_, .row_bytes = row_bytes_}; }
+  simd::NibblePlane fine() const { return {.codes = fine_, .row_bytes = row_bytes_}; }
+  const simd::RowScale* coarse_scales() const { return coarse_scales_; }
+  const simd::RowScale* fine_scales() const { return fine_scales_; }
+
  private:
-  std::size_t stride_;
-  Pages pages_;
-  std::span<float> vectors_;
-  std::span<std::int64_t> keys_;
+  std::size_t dim_;
+  std::size_t row_bytes_;
+  Pages codes_;
+  Pages floats_;
+  std::uint8_t* coarse_;
+  std::uint8_t* fine_;
+  simd::RowScale* coarse_scales_;
+  simd::RowScale* fine_scales_;
+  std::int64_t* keys_;
+  float* vectors_;
 };
 
 }  // namespace sophon::match

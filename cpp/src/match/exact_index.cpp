@@ -56,11 +56,11 @@ std::vector<std::size_t> numbers_of(std::span<const Subset> subsets, const match
 
 }  // namespace
 
-ExactIndex::ExactIndex(std::size_t dim) {
+ExactIndex::ExactIndex(std::size_t dim, Isa isa) {
   if (dim < 1 || dim > kMaxDim) {
     throw std::invalid_argument("dim must be from 1 to " + std::to_string(kMaxDim));
   }
-  storage_ = std::make_shared<match::Storage>(dim);
+  storage_ = std::make_shared<match::Storage>(dim, isa);
 }
 
 std::size_t ExactIndex::dim() const { return storage_->dim(); }
@@ -112,7 +112,8 @@ SearchResult ExactIndex::search(std::span<const float> queries, const SearchOpti
     throw std::invalid_argument("allow is a subset of another index");
   }
   check_vectors(queries, dim(), "query");
-  SearchResult result = match::search(*storage_->snapshot(), queries, dim(), options);
+  SearchResult result =
+      match::search(*storage_->snapshot(), storage_->kernels(), storage_->scratch_pool(), queries, dim(), options);
   storage_->reclaim();
   return result;
 }

@@ -1,42 +1,47 @@
-// Which compiled copy of a kernel serves an instruction set.
-#include <stdexcept>
-
-#include "simd/exact_score.h"
+// Which compiled copy of the kernels serves an instruction set.
+#include "simd/match_kernels.h"
 
 namespace sophon::simd {
 
-#define SOPHON_DECLARE(isa)                                                   \
-  namespace isa {                                                             \
-  float exact_score(const float* left, const float* right, std::size_t size); \
-  }
-
-SOPHON_DECLARE(baseline)
+namespace baseline {
+extern const MatchKernels match_kernels;
+}
 #if defined(__x86_64__)
-SOPHON_DECLARE(avx2)
-SOPHON_DECLARE(avx512)
-SOPHON_DECLARE(avx512vnni)
+namespace avx2 {
+extern const MatchKernels match_kernels;
+}
+namespace avx512 {
+extern const MatchKernels match_kernels;
+}
+namespace avx512vnni {
+extern const MatchKernels match_kernels;
+}
 #elif defined(__aarch64__)
-SOPHON_DECLARE(neon)
-SOPHON_DECLARE(neondot)
+namespace neon {
+extern const MatchKernels match_kernels;
+}
+namespace neondot {
+extern const MatchKernels match_kernels;
+}
 #endif
 
-ExactScore exact_score(Isa isa) {
+const MatchKernels& match_kernels(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
     case Isa::avx2:
-      return avx2::exact_score;
+      return avx2::match_kernels;
     case Isa::avx512:
-      return avx512::exact_score;
+      return avx512::match_kernels;
     case Isa::avx512vnni:
-      return avx512vnni::exact_score;
+      return avx512vnni::match_kernels;
 #elif defined(__aarch64__)
     case Isa::neon:
-      return neon::exact_score;
+      return neon::match_kernels;
     case Isa::neondot:
-      return neondot::exact_score;
+      return neondot::match_kernels;
 #endif
     default:
-      return baseline::exact_score;
+      return baseline::match_kernels;
   }
 }
 

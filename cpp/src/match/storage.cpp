@@ -54,9 +54,7 @@ class Storage::Change {
   Row insert(std::int64_t key, std::span<const float> vector) {
     const Row row = storage_.take_row();
     inserted_.emplace_back(key, row);
-    Block& block = *storage_.blocks_[row / kBlockRows];
-    block.key(row % kBlockRows) = key;
-    std::ranges::copy(vector, block.vector(row % kBlockRows).begin());
+    storage_.blocks_[row / kBlockRows]->write(row % kBlockRows, key, vector);
     live_.insert(row);
     return row;
   }
@@ -249,8 +247,8 @@ std::vector<float> Storage::vectors(std::int64_t key) const {
   std::vector<float> result;
   result.reserve(rows.size() * dim_);
   for (const Row row : rows | std::views::reverse) {
-    const auto vector = std::as_const(*blocks_[row / kBlockRows]).vector(row % kBlockRows).first(dim_);
-    result.insert(result.end(), vector.begin(), vector.end());
+    const float* const vector = blocks_[row / kBlockRows]->vector(row % kBlockRows);
+    result.insert(result.end(), vector, vector + dim_);
   }
   return result;
 }

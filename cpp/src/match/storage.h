@@ -18,7 +18,9 @@
 
 #include "match/block.h"
 #include "match/row_set.h"
+#include "match/scratch.h"
 #include "match/snapshot.h"
+#include "simd/match_kernels.h"
 
 namespace sophon::match {
 
@@ -26,9 +28,11 @@ struct SetNode;
 
 class Storage {
  public:
-  explicit Storage(std::size_t dim) : dim_(dim) {}
+  Storage(std::size_t dim, Isa isa) : dim_(dim), kernels_(simd::match_kernels(isa)) {}
 
   std::size_t dim() const { return dim_; }
+  const simd::MatchKernels& kernels() const { return kernels_; }
+  ScratchPool& scratch_pool() { return scratch_pool_; }
   std::shared_ptr<const Snapshot> snapshot() const;
 
   bool contains(std::int64_t key) const;
@@ -69,6 +73,8 @@ class Storage {
   Row newest_row(std::int64_t key) const;
 
   const std::size_t dim_;
+  const simd::MatchKernels& kernels_;
+  ScratchPool scratch_pool_;
 
   mutable std::mutex change_;  // one change at a time; guards all below up to rows_to_wipe_
   std::unordered_map<std::int64_t, Row> newest_;

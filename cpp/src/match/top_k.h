@@ -1,6 +1,7 @@
 // The best k keys seen so far, each with the best of its scores.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,13 +23,14 @@ class TopK {
  public:
   TopK(std::size_t k, float threshold) : k_(k), floor_(threshold) {}
 
+  std::size_t k() const { return k_; }
   // A score below it can't change the result.
   float floor() const { return floor_; }
 
   void offer(Hit hit) {
     if (hit.score >= floor_) {
       hits_.push_back(hit);
-      if (hits_.size() >= kSlack + 2 * k_) {
+      if (hits_.size() >= k_ + std::max(k_, kSlack)) {
         settle();
       }
     }
@@ -39,7 +41,7 @@ class TopK {
   std::span<const Hit> sorted();
 
  private:
-  static constexpr std::size_t kSlack = 16;
+  static constexpr std::size_t kSlack = 8;
 
   std::size_t k_;
   float floor_;

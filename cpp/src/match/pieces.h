@@ -1,0 +1,44 @@
+// Which rows a search reads: pieces of blocks, in order where most rows are wanted, by list where few are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "match/block.h"
+#include "match/row_set.h"
+#include "match/snapshot.h"
+#include "simd/match_kernels.h"
+#include "sophon/subset.h"
+
+namespace sophon::match {
+
+inline constexpr std::size_t kPieceRows = 1024;
+
+struct Piece {
+  const Block* block;
+  simd::Rows rows;
+  // The block's wanted rows, for a piece that is read in order and has others in between; else null.
+  const BlockBits* wanted;
+};
+
+class Pieces {
+ public:
+  Pieces(const Snapshot& snapshot, const std::optional<Subset>& allow);
+
+  const std::vector<Piece>& all() const { return pieces_; }
+  // Rows that may be hits.
+  std::size_t row_count() const { return row_count_; }
+
+ private:
+  void add_block(const Block& block, const BlockBits& wanted);
+  void add_list(const Block& block, const BlockBits& wanted, std::size_t first, std::size_t count);
+
+  std::vector<Piece> pieces_;
+  std::vector<BlockBits> allowed_;
+  std::vector<std::vector<std::uint16_t>> lists_;
+  std::size_t row_count_ = 0;
+};
+
+}  // namespace sophon::match
