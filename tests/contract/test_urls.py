@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sophon.contract import urls
+from sophon.errors import Code, SophonError
 
 LOGIN = "http://a.com:8080/x/login?site=3"
 
@@ -66,3 +71,22 @@ def test_a_call_keeps_its_own_query_as_it_is_written() -> None:
 )
 def test_a_report_carries_the_token_to_known_hosts_only(address: str, carries: bool) -> None:
     assert ("token=t" in urls.report_url(LOGIN, "http://img.com/root", address, "B", "t")) is carries
+
+
+def test_an_address_that_is_no_url_is_an_error_of_the_contract() -> None:
+    with pytest.raises(SophonError) as caught:
+        urls.call_url(LOGIN, "http://[::1/getResult", "B", "CANARY")
+
+    assert caught.value.code is Code.PARAM_ERROR
+    assert "CANARY" not in str(caught.value)
+
+
+@given(st.text(max_size=60))
+def test_any_address_makes_a_url_or_an_error_of_the_contract(address: str) -> None:
+    for url in (address, f"http://{address}", f"//{address}"):
+        with contextlib.suppress(SophonError):
+            composed = urls.call_url(LOGIN, url, "B", "t")
+            assert composed.startswith(("http://", "https://", "HTTP"))
+            assert "token=t" in composed
+        with contextlib.suppress(SophonError):
+            assert urls.report_url(LOGIN, None, url, "B", "t")

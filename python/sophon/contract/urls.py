@@ -1,9 +1,14 @@
-"""Composition of the URLs that a box calls; ``login_url`` gives the platform's scheme, host and port."""
+"""Composition of the URLs that a box calls; ``login_url`` gives the platform's scheme, host and port.
+
+All of them raise SophonError (PARAM_ERROR) for an address that can't be read as a URL.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+from sophon.errors import Code, SophonError
 
 
 def is_absolute(address: str) -> bool:
@@ -13,7 +18,7 @@ def is_absolute(address: str) -> bool:
 
 def login_root(login_url: str) -> str:
     """Scheme, host and port of the platform: ``http://a.com:80/x/login?y`` → ``http://a.com:80``."""
-    parts = urlsplit(login_url)
+    parts = _split(login_url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -48,7 +53,7 @@ def report_url(login_url: str, image_server: str | None, address: str, dev_sno: 
 
 def with_query(url: str, parameters: Iterable[tuple[str, str]]) -> str:
     """The URL with parameters after those it has, which stay as they are written."""
-    parts = urlsplit(url)
+    parts = _split(url)
     added = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
     return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
 
@@ -63,4 +68,13 @@ def _append(root: str, path: str) -> str:
 
 
 def _host(url: str) -> str | None:
-    return urlsplit(url).hostname
+    return _split(url).hostname
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise SophonError(
+            Code.PARAM_ERROR, f"the address {url.partition('?')[0][:100]!r} is not a URL"
+        ) from None
