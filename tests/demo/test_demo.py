@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,14 @@ def test_anything_unexpected_is_the_exit_status() -> None:
         assert not as_expected([*good, finding(step, ok=False)])
 
 
-def test_of_many_recognitions_the_promised_share_must_be_right() -> None:
+def test_of_many_recognitions_few_may_be_wrong() -> None:
     others = [finding(step, ok=True) for step in Step if step is not Step.RECOGNISE]
-    right = [finding(Step.RECOGNISE, ok=True)] * 197
+    right = [finding(Step.RECOGNISE, ok=True)] * 170
+    wrong_name = finding(Step.RECOGNISE, ok=False)
+    miss = replace(wrong_name, is_miss=True)
 
-    assert as_expected([*others, *right, *[finding(Step.RECOGNISE, ok=False)] * 3])
-    assert not as_expected([*others, *right, *[finding(Step.RECOGNISE, ok=False)] * 4])
+    assert as_expected([*others, *right, *[wrong_name] * 2])
+    assert not as_expected([*others, *right, *[wrong_name] * 3])
+    assert as_expected([*others, *right, *[miss] * 30], most_misses=0.15)
+    assert not as_expected([*others, *right, *[miss] * 31], most_misses=0.15)
+    assert not as_expected([*others, *right, miss])

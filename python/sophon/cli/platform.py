@@ -177,7 +177,7 @@ def _print_call(console: Console, call: ReceivedCall, as_json: bool) -> None:
     if as_json:
         typer.echo(orjson.dumps({"at": call.at, "path": call.path, "body": body}))
         return
-    text = orjson.dumps(body).decode() if body else ""
+    text = orjson.dumps(body).decode() if body else call.query.get("dev_sno", "")
     at = datetime.fromtimestamp(call.at).strftime("%H:%M:%S")
     console.print(
         f"{at} [bold]{escape(call.path)}[/] {escape(text[:300])}{'…' if len(text) > 300 else ''}",
@@ -316,7 +316,7 @@ def fiqa(
     requests = [
         FiqaRequest(image_base64_str=encode_photo(photo.read_bytes()), fiqa_level=level) for photo in photos
     ]
-    _send(context.obj, [Fiqa(info=request) for request in requests])
+    _send(context.obj, [Fiqa(info=request) for request in requests], [str(photo) for photo in photos])
 
 
 @send.command("control-config")
@@ -364,13 +364,14 @@ def raw(
             print_result(result, way.as_json)
 
 
-def _send(way: _Way, commands: list[Command]) -> None:
+def _send(way: _Way, commands: list[Command], titles: list[str] | None = None) -> None:
     """Send commands one after the other, printing each result; exit status 1 if anything in one failed."""
+    said = iter(titles or [])
     results = _by_queue(way, commands) if way.lines.upload_queue else _by_http(way, commands)
     whole = True
     with Progress(console=Console(stderr=True), disable=len(commands) == 1, transient=True) as progress:
         for result in progress.track(results, total=len(commands), description=commands[0].method):
-            print_result(result, way.as_json)
+            print_result(result, way.as_json, next(said, ""))
             whole &= succeeded_wholly(result)
     if not whole:
         raise typer.Exit(1)

@@ -17,15 +17,15 @@ from sophon.contract import (
 )
 
 
-def print_result(result: AnyResult, as_json: bool = False) -> None:
-    """Print one result."""
+def print_result(result: AnyResult, as_json: bool = False, title: str = "") -> None:
+    """Print one result; ``title`` is what the command was about, for people to read."""
     if as_json:
         typer.echo(result.encode())
         return
     console = Console(highlight=False)
     colour = "green" if result.success else "red"
     console.print(
-        f"[bold {colour}]{escape(result.message_key or '?')}[/] {result.code} {escape(result.message)}"
+        f"[bold {colour}]{escape(result.message_key or '?')}[/] {result.code} {escape(result.message)} {escape(title)}"
     )
     if result.detail:
         console.print(f"  {escape(result.detail)}")

@@ -27,8 +27,10 @@ from sophon.sim.reference_platform import PEOPLE_PATH
 
 PEOPLE_PER_COMMAND = 5
 COMMAND_SECONDS = 180.0
-#: The share of right answers that the contract promises; of fewer than 67 photographs, all must be right.
-PROMISED_ACCURACY = 0.985
+#: At most this share of the probes may be taken for somebody else: one minus the contract's 98.5 %.
+MOST_WRONG_NAMES = 0.015
+#: Of one's own photographs, whose quality nobody vouches for, this share may be taken for strangers.
+MOST_MISSES = 0.15
 STRANGER = "stranger"
 
 T = TypeVar("T")
@@ -53,29 +55,36 @@ class ShowProgress:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the demo's table; with a photograph, also one picture of its contact sheet."""
+    """One line of the demo's table; with a photograph, also one picture of its contact sheet.
+
+    ``is_miss``: someone enrolled was taken for a stranger, or their face was not found.
+    """
 
     step: Step
     title: str
     expected: str
     got: str
     ok: bool
+    is_miss: bool = False
     photo: Path | None = None
     face: FaceQualityRecord | None = None
     score: float | None = None
 
 
-def as_expected(findings: Sequence[Finding]) -> bool:
-    """Whether every step was taken and came as expected; of recognition, as much as is promised."""
-    return all(
-        accuracy(findings, step) >= (PROMISED_ACCURACY if step is Step.RECOGNISE else 1.0) for step in Step
+def as_expected(findings: Sequence[Finding], most_misses: float = 0.0) -> bool:
+    """Whether every step was taken and came as expected.
+
+    Of recognition, a share of `MOST_WRONG_NAMES` and ``most_misses`` may be wrong: of few photographs, none.
+    """
+    probes = [finding for finding in findings if finding.step is Step.RECOGNISE]
+    misses = sum(finding.is_miss for finding in probes)
+    wrong_names = sum(not finding.ok for finding in probes) - misses
+    return (
+        all(any(finding.step is step for finding in findings) for step in Step)
+        and all(finding.ok for finding in findings if finding.step is not Step.RECOGNISE)
+        and wrong_names <= MOST_WRONG_NAMES * len(probes)
+        and misses <= most_misses * len(probes)
     )
-
-
-def accuracy(findings: Sequence[Finding], step: Step) -> float:
-    """The share of a step's findings that are as expected; 0 if there are none."""
-    oks = [finding.ok for finding in findings if finding.step is step]
-    return sum(oks) / len(oks) if oks else 0.0
 
 
 class Story:
@@ -126,6 +135,7 @@ class Story:
             self._name(wanted),
             got,
             ok=not found.problem and found.identity_id == wanted,
+            is_miss=wanted is not None and found.identity_id is None,
             photo=probe.photo,
             face=faces[0] if faces else None,
             score=found.score,
@@ -149,7 +159,9 @@ class Story:
         else:
             must_be_good = judged.owner is not None
             expected, ok = "good" if must_be_good else "bad", good == must_be_good
-        return Finding(Step.JUDGE, judged.title, expected, got, ok, judged.photo, faces[0] if faces else None)
+        return Finding(
+            Step.JUDGE, judged.title, expected, got, ok, photo=judged.photo, face=faces[0] if faces else None
+        )
 
     def _delete(self, recognised: Sequence[Probe]) -> Iterator[Finding]:
         """Delete the first person who was recognised; another one, if there is, must stay known."""
