@@ -19,10 +19,12 @@ import httpx
 from pydantic import SecretStr
 
 from sophon.box import Box
+from sophon.calibration import load_calibration
 from sophon.commands import Enroller, Executor
 from sophon.contract import AnyResult, Command, ErrorResponse, RabbitMq, encode_photo, parse_result
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
+from sophon.models import ModelPack
 from sophon.platform import PlatformClient
 from sophon.sim import BrokerNode, PlatformDesk, QueueMessage, ReferencePlatform
 from sophon.store import Kind, Store
@@ -153,12 +155,13 @@ def in_process_box(platform: ReferencePlatform, folder: Path) -> Iterator[BoxUnd
         host="127.0.0.1", port=1, login="", password=SecretStr(""), queue="none", un_need_bind_exchange=True
     )
     platform.add_box(DEV_SNO, no_broker)
+    models = ModelPack.load()
     with (
         Store(folder / "box") as store,
-        FaceEngine() as engine,
+        FaceEngine(models) as engine,
         PlatformClient(platform.login_url, DEV_SNO) as client,
     ):
-        box = Box(store, engine)
+        box = Box(store, engine, calibration=load_calibration(models.directory, engine.making_id))
         box.load()
         client.login()
         enroller = Enroller(store, box, client, dev_sno=DEV_SNO)
