@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sophon.contract import LoginResponse, parse_login
 from sophon.errors import Code, SophonError
@@ -131,3 +135,30 @@ def test_a_platform_builds_an_answer_from_fields() -> None:
     login = LoginResponse.model_validate({"token": "t", "rabbitmq": {**RABBITMQ, "exchange": EXCHANGE}})
 
     assert orjson.loads(login.encode())["rabbitmq"]["password"] == "CANARY-password"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+def test_any_value_in_any_field_makes_a_login_or_a_refusal(data: st.DataObject) -> None:
+    value = orjson.loads(answer(recordAddr="/a", imgServerAddr=""))
+    place = data.draw(st.sampled_from([value, value["rabbitmq"], value["rabbitmq"]["exchange"]]))
+    place[data.draw(st.sampled_from([*place, "vHost", "recordUploadPeriod", "arguments", "durable"]))] = (
+        data.draw(JSON)
+    )
+    login = None
+
+    with contextlib.suppress(SophonError):
+        login = parse_login(json.dumps(value).encode())
+
+    if login is not None:
+        assert parse_login(login.encode()) == login

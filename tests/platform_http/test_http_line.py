@@ -129,6 +129,16 @@ def test_a_redirect_elsewhere_is_refused(location: str, says: str) -> None:
         get(lambda c, _: c.sendall(response(status="302 Found", Location=location)))
 
 
+def test_a_redirect_to_this_box_is_refused() -> None:
+    with hostile_server(
+        lambda c, _: c.sendall(response(status="302 Found", Location="http://127.0.0.1:5555/"))
+    ) as (root, _):
+        line = HttpLine(UrlPolicy(root, own_ports=[5555]))
+        with pytest.raises(RefusedAddressError, match="this box itself"):
+            line.exchange("GET", f"{root}/x", seconds=5, max_bytes=10, follow=True)
+        line.close()
+
+
 def test_a_signed_query_arrives_as_it_was_given() -> None:
     query = "/a%2Fb/%E4%BA%BA.jpg?Expires=1&Signature=a%2Fb%3D+c==&x=~!*'()$,;:@/?-_.&flag"
 

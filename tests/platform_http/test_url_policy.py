@@ -91,11 +91,13 @@ def test_a_box_never_calls_its_own_ports(host: str) -> None:
         POLICY.check_address(host, "127.0.0.1", 5555)
 
 
-def test_beside_a_platform_on_loopback_the_image_server_may_be_there_too() -> None:
-    policy = UrlPolicy("http://127.0.0.1:8900/login", ["http://localhost:8901"])
+def test_beside_a_platform_on_loopback_others_may_be_there_too_but_for_the_box_itself() -> None:
+    policy = UrlPolicy("http://127.0.0.1:8900/login", own_ports=[5555])
 
     policy.check_url("http://localhost:8901/1.jpg")
     policy.check_address("localhost", "::1", 8901)
+    with pytest.raises(RefusedAddressError, match="this box itself"):
+        policy.check_address("localhost", "127.0.0.1", 5555)
 
 
 def test_a_star_allows_every_host_but_no_special_address() -> None:
