@@ -12,13 +12,11 @@ import cv2
 import numpy as np
 
 from sophon.calibration import Calibration
-from sophon.engine import Face, FaceEngine, FaceQuality, load_photo
+from sophon.engine import DOMINANT_FACE_RATIO, Face, FaceEngine, FaceQuality, load_photo
 from sophon.errors import Code, SophonError
 from sophon.gallery import Gallery, Match
 from sophon.store import DEFAULT_GROUP, EnrolledFrom, FaceRow, PersonRow, Store, Transaction
 
-# With several faces in an enrolment photograph, the largest counts if it is at least this many times the next one's area.
-DOMINANT_FACE_RATIO = 2.0
 SUPERSEDED = "superseded by a newer command"
 # A calibration puts the score 0.5 where its default false match rate is; without one, the usual cosine counts.
 CALIBRATED_THRESHOLD = 0.5
@@ -391,19 +389,14 @@ def sha256(photo: bytes) -> bytes:
 def _only_face(candidates: Sequence[tuple[Face, FaceQuality]]) -> tuple[Face, FaceQuality]:
     if not candidates:
         raise SophonError(Code.NO_FACE, "no face in the photo")
-    ordered = sorted(candidates, key=lambda candidate: -_area(candidate[0]))
-    if len(ordered) > 1 and _area(ordered[0][0]) < DOMINANT_FACE_RATIO * _area(ordered[1][0]):
+    ordered = sorted(candidates, key=lambda candidate: -candidate[0].area)
+    if len(ordered) > 1 and ordered[0][0].area < DOMINANT_FACE_RATIO * ordered[1][0].area:
         raise QualityError(
             Code.LOW_QUALITY,
             f"multiple_faces: {len(ordered)} faces, and the largest is not twice the next",
             ("multiple_faces",),
         )
     return ordered[0]
-
-
-def _area(face: Face) -> float:
-    x1, y1, x2, y2 = face.bbox
-    return float((x2 - x1) * (y2 - y1))
 
 
 def _shorter_side(face: Face) -> float:

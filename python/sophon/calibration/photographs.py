@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sophon.engine import Face, FaceEngine
+from sophon.engine import DOMINANT_FACE_RATIO, Face, FaceEngine
 from sophon.errors import Code, SophonError
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-_CLEARLY_LARGER = 2.0
-"""As at enrolment: of several faces the largest is meant if its area is so many times the next one's."""
 
 OnPhotograph = Callable[[int, int], None]
 """Told how many photographs are done, and how many there are."""
@@ -34,25 +31,29 @@ class LabelledEmbeddings:
 
 
 def embed_people(
-    engine: FaceEngine, folder: Path, workers: int = 2, on_photograph: OnPhotograph = lambda done, total: None
+    engine: FaceEngine,
+    folder: Path,
+    workers: int | None = None,
+    on_photograph: OnPhotograph = lambda done, total: None,
 ) -> LabelledEmbeddings:
     """Embed the person on every photograph of a folder that has one folder per person.
 
     Raises SophonError (PARAM_ERROR) where fewer than two people have a usable photograph.
     """
+    people = sorted(path for path in folder.iterdir() if path.is_dir())
     photographs = [
         (number, photograph)
-        for number, person in enumerate(sorted(path for path in folder.iterdir() if path.is_dir()))
+        for number, person in enumerate(people)
         for photograph in sorted(person.iterdir())
         if photograph.suffix.lower() in _SUFFIXES
     ]
     kept: list[tuple[int, NDArray[np.float32]]] = []
-    with ThreadPoolExecutor(workers) as executor:
-        faces = executor.map(lambda labelled: _person_on(engine, labelled[1]), photographs)
-        for done, ((number, _), face) in enumerate(zip(photographs, faces, strict=True), start=1):
-            on_photograph(done, len(photographs))
-            if face is not None:
-                kept.append((number, face.embedding))
+    outcomes = engine.analyze_many((photograph for _, photograph in photographs), workers=workers)
+    for done, ((number, _), outcome) in enumerate(zip(photographs, outcomes, strict=True), start=1):
+        on_photograph(done, len(photographs))
+        face = _meant(outcome.result or [])
+        if face is not None:
+            kept.append((number, face.embedding))
     if len({number for number, _ in kept}) < 2:
         raise SophonError(
             Code.PARAM_ERROR,
@@ -65,16 +66,8 @@ def embed_people(
     )
 
 
-def _person_on(engine: FaceEngine, photograph: Path) -> Face | None:
-    try:
-        faces = engine.analyze(photograph)
-    except SophonError:  # not decodable: counted as skipped
-        return None
-    if not faces or (len(faces) > 1 and _area(faces[0]) < _CLEARLY_LARGER * _area(faces[1])):
+def _meant(faces: Sequence[Face]) -> Face | None:
+    """Return the face that a photograph of one person is about; `faces`, largest first."""
+    if not faces or (len(faces) > 1 and faces[0].area < DOMINANT_FACE_RATIO * faces[1].area):
         return None
     return faces[0]
-
-
-def _area(face: Face) -> float:
-    width, height = face.bbox[2:] - face.bbox[:2]
-    return float(width * height)

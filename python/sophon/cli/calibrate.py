@@ -35,7 +35,10 @@ def calibrate_command(
             "--dir", help="The model pack's folder (default: the installed pack).", show_default=False
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Photographs at once.", min=1)] = 2,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Photographs at once (default: one per core).", min=1, show_default=False),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the result, change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from sophon.engine.photo import Image
 
+DOMINANT_FACE_RATIO = 2.0
+"""Where a photograph is to show one person, the largest face is meant if its area is so many times the next one's."""
+
 
 @dataclass(frozen=True, eq=False)
 class Face:
@@ -27,6 +30,12 @@ class Face:
     """(dim,), unit norm."""
     aligned: Image = field(repr=False)
     """(112, 112, 3) BGR: the very pixels the embedding was made from, so it can be made again."""
+
+    @property
+    def area(self) -> float:
+        """Size of the box in square pixels."""
+        width, height = self.bbox[2:] - self.bbox[:2]
+        return float(width * height)
 
 
 @dataclass(frozen=True)

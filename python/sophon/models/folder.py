@@ -49,4 +49,13 @@ def put(data: bytes, target: Path, staging: Path) -> None:
 
 def is_intact(path: Path, sha256: str) -> bool:
     """Say whether the file is there and has this sha256."""
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    return path.is_file() and sha256_of(path) == sha256
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file of any size, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sophon.errors import Code, SophonError
+from sophon.models.archives import MAX_MEMBER_BYTES
 from sophon.models.converters import convert
 from sophon.models.folder import exclusive_staging, is_intact, put
 from sophon.models.manifest import (
@@ -62,9 +63,9 @@ def install_from_folder(
     def from_folder(model: Model, scratch: Path, on_step: OnStep) -> bytes:
         on_step(model.file, 0, model.size)
         if (folder / model.file).is_file():
-            data = read_checked(folder / model.file, model.sha256)
+            data = read_checked(folder / model.file, model.sha256, model.size)
         elif model.source and (shipped := folder / PurePosixPath(model.source.member).name).is_file():
-            data = _converted(model, read_checked(shipped, model.source.sha256))
+            data = _converted(model, read_checked(shipped, model.source.sha256, MAX_MEMBER_BYTES))
         else:
             raise SophonError(
                 Code.PARAM_ERROR, f"{folder} holds no {model.file}, the model for {model.role.value}"

@@ -73,13 +73,15 @@ class ModelPack:
 
         Raises SophonError (SERVER_PROCESS_FAILED) where the file is missing or its sha256 is not the manifest's.
         """
-        return read_checked(self.directory / self.model(role).file, self.model(role).sha256)
+        model = self.model(role)
+        return read_checked(self.directory / model.file, model.sha256, model.size)
 
 
-def read_checked(path: Path, sha256: str) -> bytes:
-    """Return a file's bytes. Raises SophonError where it is missing or has another sha256."""
+def read_checked(path: Path, sha256: str, limit: int) -> bytes:
+    """Return a file's bytes. Raises SophonError where it is missing, over `limit` bytes, or has another sha256."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
     except OSError as error:
         raise SophonError(
             Code.SERVER_PROCESS_FAILED,

@@ -7,7 +7,6 @@ Both are checked again here.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from sophon.errors import Code, SophonError
 from sophon.models.archives import read_member
+from sophon.models.folder import sha256_of
 from sophon.models.manifest import Archive, Source
 from sophon.models.pack import check_sha256
 
@@ -87,8 +87,7 @@ def _checked(archive: Archive, arrived: Path, folder: Path) -> Path:
             Code.REMOTE_DATA_FAILED,
             f"{archive.package} {archive.version} brought {len(files)} files, expected one",
         )
-    with files[0].open("rb") as file:
-        found = _sha256_of(file.read)
+    found = sha256_of(files[0])
     if found != archive.sha256:
         raise SophonError(
             Code.REMOTE_DATA_FAILED,
@@ -98,13 +97,6 @@ def _checked(archive: Archive, arrived: Path, folder: Path) -> Path:
     kept = folder / files[0].name
     files[0].replace(kept)
     return kept
-
-
-def _sha256_of(read: Callable[[int], bytes]) -> str:
-    digest = hashlib.sha256()
-    while chunk := read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _run_client(archive: Archive, scratch: Path, on_bytes: _OnBytes) -> str:
