@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
+from typer.testing import CliRunner
 
+from sophon.cli import app
 from sophon.contract import AddUsersPlus, Fiqa, parse_command, parse_result
 from sophon.demo.cast import cast_of
 from sophon.demo.story import Finding, Step, as_expected
 from sophon.sim import people_in
+from tests.sim.processes import processes_that_name
 
 
 def run_demo(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
@@ -74,6 +79,33 @@ def test_a_folder_without_people_is_an_error_that_says_so(tmp_path: Path) -> Non
 
     assert done.returncode == 1
     assert "no photographs" in done.stderr
+
+
+def test_without_rabbitmq_both_remedies_are_named(portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sophon.cli.demo.find_broker", lambda: None)
+
+    result = CliRunner().invoke(app, ["demo"])
+
+    assert result.exit_code == 1
+    assert "apt-get install rabbitmq-server" in str(result.exception)
+    assert "--no-broker" in str(result.exception)
+
+
+@pytest.mark.fault
+def test_a_demo_that_is_told_to_end_leaves_nothing_running(portraits: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sophon", "demo"], env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not (boxes := list(tmp_path.glob("sophon-demo-*/box.log"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+
+    assert process.wait(60) == 143
+    assert boxes
+    assert not list(tmp_path.glob("sophon-*"))
+    assert not processes_that_name(tmp_path)
 
 
 def test_who_has_several_photographs_is_enrolled_and_who_has_one_is_a_stranger(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import uuid
-from pathlib import Path
 
 import pika
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from sophon.contract import DeleteUsers, PeopleResult, RabbitMq, succeeded
 from sophon.errors import SophonError
 from sophon.sim import BrokerNode, PlatformDesk
+from tests.sim.processes import processes_that_name
 
 
 def connect(lines: RabbitMq, virtual_host: str) -> pika.BlockingConnection:
@@ -104,19 +103,6 @@ def test_a_killed_node_comes_back_with_its_messages_and_leaves_nothing_behind() 
     assert count == 1
     assert not folder.exists()
     assert not processes_that_name(folder)
-
-
-def processes_that_name(folder: Path) -> list[str]:
-    names = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
-            try:
-                environment = (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if str(folder).encode() in environment:
-                names.append((process / "cmdline").read_text())
-    return names
 
 
 def test_a_missing_broker_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

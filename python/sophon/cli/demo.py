@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -22,8 +23,9 @@ from sophon.demo.box_under_demo import BoxUnderDemo, daemon_box, in_process_box
 from sophon.demo.cast import Candidate, Cast, cast_of
 from sophon.demo.contact_sheet import draw
 from sophon.demo.story import MOST_MISSES, Finding, ShowProgress, Step, Story, as_expected
+from sophon.errors import Code, SophonError
 from sophon.logs import configure_logs
-from sophon.sim import QueueMessage, ReferencePlatform, people_in
+from sophon.sim import QueueMessage, ReferencePlatform, find_broker, people_in
 from sophon.sim.portraits import fetch_portraits
 from sophon.sim.reference_platform import PHOTOS_PATH, PhotoWay
 
@@ -78,6 +80,9 @@ def demo(
     level = level or ("high" if photos is None else "middle")
     if level not in FIQA_LEVELS:
         raise typer.BadParameter(f"{level!r} is not one of {', '.join(FIQA_LEVELS)}", param_hint="--level")
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # so that everything started is ended
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sophon-demo-")))
         cast = _cast(photos, folder, level, people)
@@ -103,7 +108,8 @@ def _cast(photos: Path | None, folder: Path, level: FiqaLevel, most: int) -> Cas
     made.mkdir()
     if photos is not None:
         return cast_of(people_in(photos), (), made, level=level, most=most, are_good=False)
-    portraits = fetch_portraits()
+    with Console(stderr=True).status("looking for the portraits; they are fetched once"):
+        portraits = fetch_portraits()
     return cast_of(
         people_in(portraits / "people"),
         sorted((portraits / "cut").iterdir()),
@@ -135,6 +141,11 @@ def _start(stack: ExitStack, platform: ReferencePlatform, folder: Path, no_broke
         configure_logs("error", "text")
         messages.print("no broker: the messages go to the box's handlers in this process")
         return stack.enter_context(in_process_box(platform, folder))
+    if find_broker() is None:
+        raise SophonError(
+            Code.SERVER_PROCESS_FAILED,
+            "RabbitMQ is not installed; get it with: apt-get install rabbitmq-server, or run: sophon demo --no-broker",
+        )
     with messages.status("starting a private RabbitMQ node, the platform and the box"):
         return stack.enter_context(daemon_box(platform, folder))
 
