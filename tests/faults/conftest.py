@@ -1,0 +1,50 @@
+"""A private node per module of faults, and the summary of what was done to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sophon.sim import BrokerNode
+from tests.faults.bench import FaultBench
+
+_ROWS: list[tuple[str, str, str]] = []
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[BrokerNode]:
+    """A node that may be killed, frozen and misconfigured; it is put right after each test."""
+    with BrokerNode() as node:
+        yield node
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, node: BrokerNode, portraits: Path, request: pytest.FixtureRequest
+) -> Iterator[FaultBench]:
+    portrait = (portraits / "people" / "joe_biden" / "biden.jpg").read_bytes()
+    dev_sno = "B" + str(abs(hash(request.node.name)) % 10**8)
+    with FaultBench(tmp_path, node, portrait, dev_sno) as bench:
+        yield bench
+
+
+@pytest.fixture
+def report() -> Callable[[str, str, str], None]:
+    """Note a case for the summary: its number in the list of faults, what was done, how it went."""
+    return lambda case, what, outcome: _ROWS.append((case, what, outcome))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not _ROWS:
+        return
+    lines = ["| case | what was done | outcome |", "|---|---|---|"]
+    lines += [f"| {case} | {what} | {outcome} |" for case, what, outcome in _ROWS]
+    terminalreporter.write_sep("=", "faults")
+    terminalreporter.write_line("\n".join(lines))
+    file = os.environ.get("SOPHON_FAULT_REPORT")
+    if file:
+        Path(file).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,104 @@
+"""A TCP proxy that misbehaves on demand: cuts, goes silent in one direction or both, refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import struct
+import threading
+from types import TracebackType
+
+CHUNK = 1 << 16
+
+
+class TcpProxy:
+    """Listens on a port of its own and forwards to a target; faults concern every connection, old and new."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._to_target = threading.Event()
+        self._from_target = threading.Event()
+        self._accepting = threading.Event()
+        self.heal()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> TcpProxy:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._listener.close()
+        self.heal()
+        self.cut()
+
+    def silence(self, *, to_target: bool = True, from_target: bool = True) -> None:
+        """Swallow nothing, forward nothing: connections look open and nothing arrives."""
+        if to_target:
+            self._to_target.clear()
+        if from_target:
+            self._from_target.clear()
+
+    def refuse(self) -> None:
+        """Reset every connection, and each new one at once."""
+        self._accepting.clear()
+        self.cut()
+
+    def heal(self) -> None:
+        """Behave."""
+        for flow in (self._to_target, self._from_target, self._accepting):
+            flow.set()
+
+    def cut(self) -> None:
+        """Reset every connection; new ones are fine."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        for one in (end for pair in pairs for end in pair):
+            with contextlib.suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.close()
+
+    def _accept(self) -> None:
+        while not self._closed.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if not self._accepting.is_set():
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+                continue
+            try:
+                server = socket.create_connection(self._target, 5)
+            except OSError:
+                client.close()
+                continue
+            with self._lock:
+                self._pairs.append((client, server))
+            for source, sink, flow in (
+                (client, server, self._to_target),
+                (server, client, self._from_target),
+            ):
+                threading.Thread(target=self._pump, args=(source, sink, flow), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, flow: threading.Event) -> None:
+        with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
+            selector.register(source, selectors.EVENT_READ)
+            while not self._closed.is_set():
+                if not flow.wait(0.2) or not selector.select(0.2):
+                    continue
+                data = source.recv(CHUNK)
+                if not data:
+                    break
+                sink.sendall(data)
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
