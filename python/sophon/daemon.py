@@ -14,7 +14,7 @@ from sophon import __version__
 from sophon.api import ApiServer
 from sophon.box import Box
 from sophon.calibration import load_calibration
-from sophon.commands import Enroller, Executor, Lanes, Room
+from sophon.commands import Enroller, Executor, Lanes, Room, Trial
 from sophon.config import Settings
 from sophon.contract import RabbitMq
 from sophon.engine import FaceEngine
@@ -95,6 +95,7 @@ class Daemon:
             )
         )
         self._login = LoginKeeper(self._platform)
+        trial = owned.enter_context(Trial(settings.model_dir))
         enroller = Enroller(
             self._store,
             self._box,
@@ -103,10 +104,16 @@ class Daemon:
             people_per_fetch=settings.people_per_fetch,
             downloads=settings.downloads,
             analyses=settings.analyses,
+            trial=trial,
         )
         owned.callback(enroller.close)
         self._executor = Executor(
-            self._store, self._box, enroller, dev_sno=settings.dev_sno, patience_s=settings.patience_s
+            self._store,
+            self._box,
+            enroller,
+            dev_sno=settings.dev_sno,
+            patience_s=settings.patience_s,
+            trial=trial,
         )
         self._executor.recover()
         self._room = Room(self._store)

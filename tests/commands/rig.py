@@ -31,7 +31,9 @@ class Rig:
         self.store = Store(self.data_dir)
         self.box = Box(self.store, self._engine, capacity=self._capacity)
         self.box.load()
-        self.enroller = Enroller(self.store, self.box, self._platform, dev_sno=DEV_SNO)
+        self.enroller = Enroller(
+            self.store, self.box, self._platform, dev_sno=DEV_SNO, trial=self._options.get("trial")
+        )
         self.executor = Executor(self.store, self.box, self.enroller, dev_sno=DEV_SNO, **self._options)
         self.executor.recover()
 

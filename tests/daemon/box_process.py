@@ -49,6 +49,10 @@ class BoxProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self, *, wait: bool = True) -> None:
         with self.log.open("a") as log:
             self._process = subprocess.Popen(

@@ -5,5 +5,6 @@ from sophon.commands.executor import Executor
 from sophon.commands.intake import Intake
 from sophon.commands.lanes import Lanes
 from sophon.commands.room import Room
+from sophon.commands.trial import Trial
 
-__all__ = ["Enroller", "Executor", "Intake", "Lanes", "Platform", "Room"]
+__all__ = ["Enroller", "Executor", "Intake", "Lanes", "Platform", "Room", "Trial"]

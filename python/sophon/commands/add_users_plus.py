@@ -14,6 +14,7 @@ import structlog
 
 from sophon.box import Box, Enrolment, QualityError
 from sophon.commands.answers import answer, set_aside
+from sophon.commands.trial import Trial
 from sophon.contract import (
     AddUsersPlus,
     PeopleResult,
@@ -31,7 +32,8 @@ GROUP_SIZE = 50
 GROUP_SECONDS = 1.0
 GROUP_BYTES = 32 << 20
 PROGRESS_SECONDS = 30.0
-MAX_ATTEMPTS = 5
+# Far more than a trial needs to find the photograph that is to blame.
+MAX_ATTEMPTS = 20
 MAX_FAILURES = 3
 
 _log = structlog.get_logger(__name__)
@@ -95,12 +97,14 @@ class Enroller:
         people_per_fetch: int = 100,
         downloads: int = 8,
         analyses: int = 2,
+        trial: Trial | None = None,
     ) -> None:
         self._store = store
         self._box = box
         self._platform = platform
         self._dev_sno = dev_sno
         self._people_per_fetch = people_per_fetch
+        self._trial = trial
         self._window = downloads + analyses
         self._pool = ThreadPoolExecutor(self._window, thread_name_prefix="enrol")
         self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="fetch people")
@@ -199,9 +203,11 @@ class Enroller:
             if candidate.item.attempts >= MAX_ATTEMPTS:
                 raise SophonError(
                     Code.SERVER_PROCESS_FAILED,
-                    f"the box ended {MAX_ATTEMPTS} times while it judged this photo",
+                    f"the box ended {MAX_ATTEMPTS} times while it worked on this person",
                 )
-            return _Prepared(candidate, enrolment=self._enrolment(person))
+            return _Prepared(
+                candidate, enrolment=self._enrolment(person, suspect=candidate.item.attempts > 0)
+            )
         except StoreUnavailableError:
             raise
         except SophonError as error:
@@ -211,11 +217,15 @@ class Enroller:
             failure = SophonError(Code.SERVER_PROCESS_FAILED, f"failed inside: {type(error).__name__}")
             return _Prepared(candidate, error=failure)
 
-    def _enrolment(self, person: Person) -> Enrolment:
+    def _enrolment(self, person: Person, *, suspect: bool) -> Enrolment:
         level = person.quality_level
         photo = self._platform.fetch_photo(person)
         face = None
         if not self._box.stands_from(person.identity_id, photo, level):
+            if suspect and self._trial is not None and not self._trial.survives(photo, level):
+                raise SophonError(
+                    Code.SERVER_PROCESS_FAILED, "judging this photo ended the process that judged it"
+                )
             with self._analyses:
                 face = self._box.portrait(photo, level)
         return Enrolment(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sophon.box import Box
-from sophon.contract import FaceQualityRecord, Fiqa, FiqaResult, decode_photo
+from sophon.contract import FaceQualityRecord, FiqaResult
 
 
-def execute(command: Fiqa, box: Box) -> FiqaResult:
+def execute(photo: bytes, level: str, box: Box) -> FiqaResult:
     """Judge.
 
     Raises SophonError: IMAGE_ERROR, IMAGE_TOO_LARGE or NO_FACE.
     """
-    qualities = box.assess(decode_photo(command.info.image_base64_str), command.level)
+    qualities = box.assess(photo, level)
     return FiqaResult(data=[FaceQualityRecord.model_validate(quality.to_dict()) for quality in qualities])
