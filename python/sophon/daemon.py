@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import structlog
 
@@ -24,7 +25,7 @@ from sophon.models import ModelPack
 from sophon.mq import BrokerLines, LineOptions, Tls
 from sophon.platform import Notifier, PlatformClient
 from sophon.status import LinkReport, Rates, StatusReport, read_store, write_status
-from sophon.store import Store, StoreUnavailableError
+from sophon.store import Store, StoreUnavailableError, open_or_salvage
 
 KEEP_DONE = 100_000
 KEEP_DONE_SECONDS = 7 * 24 * 3600
@@ -68,7 +69,7 @@ class Daemon:
 
     def _assemble(self, owned: ExitStack) -> None:
         settings = self._settings
-        self._store = owned.enter_context(Store(settings.data_dir))
+        self._store = owned.enter_context(_open_store(settings.data_dir))
         models = ModelPack.load(settings.model_dir)
         engine = owned.enter_context(FaceEngine(models))
         calibration = load_calibration(models.directory, engine.making_id)
@@ -248,3 +249,15 @@ class Daemon:
             rates=self._rates.of(stored["counters"]),
             **stored,
         )
+
+
+def _open_store(data_dir: Path) -> Store:
+    store, salvage = open_or_salvage(data_dir)
+    if salvage is not None:
+        _log.error(
+            "the database was damaged; let the platform send everybody again",
+            damage=salvage.damage,
+            moved_to=str(salvage.moved_to),
+            salvaged={table: rows for table, rows in salvage.rows.items() if rows},
+        )
+    return store

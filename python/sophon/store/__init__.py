@@ -10,6 +10,7 @@ from sophon.store.inbox import Backlog, InboxRow, Lane, State
 from sophon.store.outbox import Kind, OutboxRow
 from sophon.store.people import EnrolledFrom, FaceRow, GalleryRow, PersonRow
 from sophon.store.permissions import PermissionGroup
+from sophon.store.salvage import Salvage, open_or_salvage
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -32,10 +33,12 @@ __all__ = [
     "PersonRow",
     "Progress",
     "RefusedEvent",
+    "Salvage",
     "SettledItem",
     "Snapshot",
     "State",
     "Store",
     "StoreUnavailableError",
     "Transaction",
+    "open_or_salvage",
 ]

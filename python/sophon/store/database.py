@@ -26,6 +26,7 @@ from sophon.store.permissions import Permissions
 from sophon.store.schema import MIGRATIONS
 from sophon.store.settings import StoredSettings
 
+DATABASE = "sophon.db"
 BUSY_TIMEOUT_S = 10.0
 # Photographs and messages are large: with pages of 16 KiB they are written twice as fast as with SQLite's 4 KiB, and
 # with a log of 64 MiB (SQLite's default is 4 MiB) a commit seldom has to wait for a checkpoint.
@@ -33,10 +34,18 @@ PAGE_BYTES = 16 << 10
 LOG_BYTES = 64 << 20
 # SQLite in WAL mode needs free space even to delete; this much is set aside and given back when the disk is full.
 RESERVE_BYTES = 16 << 20
+PICTURE_TABLES = ("photos", "crops", "event_pictures")
 
 
 class StoreUnavailableError(SophonError):
     """The database can't be written now (disk full, or locked by another process); nothing was changed, try again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.SERVER_PROCESS_FAILED, message)
+
+
+class DamagedError(SophonError):
+    """The database file is not what SQLite wrote."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Code.SERVER_PROCESS_FAILED, message)
@@ -88,6 +97,16 @@ class Transaction(Snapshot):
             raise
         self._connection.execute("RELEASE part")
 
+    def insert_salvaged(self, table: str, row: tuple[object, ...]) -> bool:
+        """Put a row of a damaged database into the same table here, if it fits; whether it did."""
+        try:
+            marks = ", ".join("?" * len(row))
+            return (
+                self._connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount > 0
+            )
+        except (sqlite3.IntegrityError, sqlite3.OperationalError):
+            return False
+
     def _committed(self) -> None:
         for action in self._after_commit:
             action()
@@ -109,7 +128,7 @@ class Store:
         Raises ConfigError if the directory can't be used, is taken, or was written by a newer version.
         """
         self._data_dir = data_dir
-        self._path = data_dir / "sophon.db"
+        self._path = data_dir / DATABASE
         self._lock_file: int | None = None
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,11 +136,14 @@ class Store:
                 self._lock_file = _take(data_dir)
             self._writer = self._connect()
             self._migrate()
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.DatabaseError as error:
             self._release()
-            raise ConfigError(
-                f"data_dir: {data_dir} can't be used ({error}); give a writable directory on a local disk"
-            ) from error
+            if isinstance(error, sqlite3.OperationalError):
+                raise _unusable(data_dir, error) from error
+            raise DamagedError(f"{self._path} is damaged: {error}") from error
+        except OSError as error:
+            self._release()
+            raise _unusable(data_dir, error) from error
         except BaseException:
             self._release()
             raise
@@ -184,20 +206,24 @@ class Store:
         with self._turn:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def check(self) -> list[str]:
-        """What SQLite finds wrong with the file; empty when it is sound. Photographs' pages are left out: they are many."""
+    def tables(self) -> list[str]:
+        """The tables' names; one that others refer to comes before them."""
         with self._turn:
-            tables = [
-                row[0]
-                for row in self._writer.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-                if row[0] not in ("photos", "crops")
-            ]
-            return [
-                str(row[0])
-                for table in tables
-                for row in self._writer.execute(f"PRAGMA quick_check('{table}')")
-                if row[0] != "ok"
-            ]
+            return self._tables()
+
+    def check(self) -> list[str]:
+        """What SQLite finds wrong with the file; empty when it is sound. Pictures' pages are left out: they are many."""
+        with self._turn:
+            try:
+                return [
+                    str(row[0])
+                    for table in self._tables()
+                    if table not in PICTURE_TABLES
+                    for row in self._writer.execute(f"PRAGMA quick_check('{table}')")
+                    if row[0] != "ok"
+                ]
+            except sqlite3.DatabaseError as error:
+                return [str(error)]
 
     def set_reserve_aside(self) -> None:
         """Keep some space to give back to SQLite when the disk is full."""
@@ -234,6 +260,12 @@ class Store:
             "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
         )
         return connection
+
+    def _tables(self) -> list[str]:
+        rows = self._writer.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        )
+        return [row[0] for row in rows]
 
     def _migrate(self) -> None:
         with contextlib.suppress(OSError):
@@ -272,6 +304,12 @@ class Store:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
+
+
+def _unusable(data_dir: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"data_dir: {data_dir} can't be used ({error}); give a writable directory on a local disk"
+    )
 
 
 def _unavailable(error: sqlite3.Error) -> StoreUnavailableError:
