@@ -21,6 +21,7 @@ from sophon.contract import RabbitMq
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
 from sophon.login import LoginKeeper
+from sophon.metrics import MetricsServer
 from sophon.models import ModelPack
 from sophon.mq import BrokerLines, LineOptions, Tls
 from sophon.platform import Notifier, PlatformClient
@@ -46,6 +47,7 @@ class Daemon:
         self._stopping = threading.Event()
         self._started_at = time.time()
         self._rates = Rates()
+        self._last_report: StatusReport | None = None
         self._parameters: RabbitMq | None = None
         self._lines: BrokerLines | None = None
         self._notifier: Notifier | None = None
@@ -123,6 +125,10 @@ class Daemon:
         )
         if settings.http_port:
             owned.enter_context(ApiServer(self._box, settings.http_host, settings.http_port))
+        if settings.metrics_port:
+            owned.enter_context(
+                MetricsServer(lambda: self._last_report, settings.http_host, settings.metrics_port)
+            )
         owned.enter_context(self._login)
         owned.callback(self._close_lines)
         _log.info(
@@ -142,7 +148,8 @@ class Daemon:
                 if now - watched_at >= WATCH_SECONDS:
                     watched_at = now
                     self._watch_threads()
-                    write_status(self._settings.data_dir, self._report())
+                    self._last_report = self._report()
+                    write_status(self._settings.data_dir, self._last_report)
                 if now - tidied_at >= TIDY_SECONDS:
                     tidied_at = now
                     self._tidy()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -186,6 +190,57 @@ def test_status_and_inbox_say_how_the_box_is(box: BoxProcess, desk: PlatformDesk
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     assert orjson.loads(done.stdout)["phase"] == "stopped"
+
+
+def test_metrics_tell_what_the_status_tells(
+    tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, desk: PlatformDesk
+) -> None:
+    port = free_port()
+    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO, metrics_port=port):
+        desk.call(DeleteUsers(userid_list=["E9"]))
+        found: dict[str, str] = {}
+        for _ in range(50):
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and line[0] != "#")
+            if found.get("sophon_commands_total") == "1.0" and found.get("sophon_consuming") == "1.0":
+                break
+            time.sleep(0.2)
+    assert found["sophon_commands_total"] == "1.0"
+    assert found['sophon_link_up{link="results"}'] == "1.0"
+    assert found["sophon_people"] == "0.0"
+
+
+def test_the_api_compares_a_picture(
+    tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, desk: PlatformDesk, people: Path
+) -> None:
+    port = free_port()
+    add_everybody(platform, people)
+
+    def compare(**fields: object) -> dict[str, Any]:
+        answer = httpx.post(f"http://127.0.0.1:{port}/SophonMatch/api/PictureMatch", json=fields)
+        value = orjson.loads(answer.content)
+        assert answer.status_code == (200 if "data" in value else value["error"]["code"] // 100)
+        return dict(value.get("data") or value["error"])
+
+    known = encode_photo((people / "barack_obama" / "obama3.jpg").read_bytes())
+    stranger = encode_photo((people / "eileen_collins" / "astronaut.png").read_bytes())
+    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO, http_port=port):
+        assert compare(rgb_image_base64=known)["code"] == 40008
+        desk.call(AddUsersPlus(userid_list=["E1", "E2"], extend_params=FETCHED))
+        match = compare(rgb_image_base64=known, need_register_photo=True)
+        assert (match["retcode"], match["identity_id"], match["name"]) == ("1", "E1", "Barack")
+        assert match["score"] > 0.5
+        assert match["reg_pic"] == encode_photo((people / "barack_obama" / "obama.jpg").read_bytes())
+        assert compare(rgb_image_base64=stranger)["retcode"] == "0"
+        assert compare(rgb_image_base64=known, permission_name="nobody's")["code"] == 40491
+        assert compare(rgb_image_base64="@@")["code"] == 40003
+        assert compare()["code"] == 40091
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def test_a_wrong_configuration_ends_with_status_78(tmp_path: Path) -> None:

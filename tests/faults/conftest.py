@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sophon.sim import BrokerNode
+from sophon.contract import Fiqa, FiqaRequest, encode_photo
+from sophon.sim import BrokerNode, PlatformDesk
 from tests.faults.bench import FaultBench
 
 _ROWS: list[tuple[str, str, str]] = []
@@ -36,6 +38,21 @@ def bench(
 def report() -> Callable[[str, str, str], None]:
     """Note a case for the summary: its number in the list of faults, what was done, how it went."""
     return lambda case, what, outcome: _ROWS.append((case, what, outcome))
+
+
+@pytest.fixture
+def broker_fiqa(portraits: Path) -> Callable[[FaultBench], float]:
+    """Ask a bench's box for a judgement over its queue; how many seconds the answer took."""
+    photo = encode_photo((portraits / "people" / "joe_biden" / "biden.jpg").read_bytes())
+
+    def ask(bench: FaultBench) -> float:
+        started = time.monotonic()
+        with PlatformDesk(bench.lines.model_copy(update={"upload_queue": None})) as desk:
+            result = desk.call(Fiqa(info=FiqaRequest(image_base64_str=photo)), 30)
+        assert result.code == 0
+        return time.monotonic() - started
+
+    return ask
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

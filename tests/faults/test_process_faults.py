@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
+import psutil
 import pytest
 
 from sophon.status import StatusReport, read_status
@@ -171,6 +173,28 @@ def test_26_database_is_locked_by_another_process(bench: FaultBench, report: Rep
     )
 
 
+@pytest.mark.parametrize("damage", ["overwritten", "cut off"])
+def test_27_database_is_damaged(bench: FaultBench, report: Report, damage: str) -> None:
+    bench.box.start()
+    bench.desk.send([one for one in bench.commands(80) if one["method"] == "sync_permissions"])
+    bench.all_answered(30)
+    assert bench.box.terminate() == 0
+    file = bench.box.data_dir / "sophon.db"
+    with file.open("r+b") as database:
+        if damage == "cut off":
+            database.truncate(file.stat().st_size // 2)
+        else:
+            database.seek(file.stat().st_size // 2)
+            database.write(b"\xa5" * (file.stat().st_size // 4))
+    bench.box.start()
+    bench.desk.send(bench.commands(8))
+    bench.all_answered(30)
+    assert "the database was damaged" in bench.box.log.read_text()
+    assert list(bench.box.data_dir.glob("damaged-*.db"))
+    assert bench.box.terminate() == 0
+    report("27", f"database file {damage}", "moved aside, what was readable kept, consuming")
+
+
 def test_32_file_descriptors_run_out(bench: FaultBench, report: Report) -> None:
     bench.box.start()
     usual = resource.prlimit(bench.box.pid, resource.RLIMIT_NOFILE)
@@ -208,6 +232,43 @@ def test_34_database_of_a_newer_version(bench: FaultBench, report: Report) -> No
     assert bench.box.wait(30) == 78
     assert "newer version" in bench.box.log_tail()
     report("34", "database of a newer schema", "refused with status 78 and a remedy")
+
+
+def test_45_57_fifty_thousand_people_and_fiqa_beside_them(
+    bench: FaultBench, portraits: Path, broker_fiqa: Callable[[FaultBench], float], report: Report
+) -> None:
+    photo = portraits / "people" / "joe_biden" / "biden.jpg"
+    ids = [f"P{number}" for number in range(50_000)]
+    for one in ids[:400]:
+        bench.platform.add_person(one, one, photo)
+    bench.box.start()
+    process = psutil.Process(bench.box.pid)
+    broker_fiqa(bench)
+    before = peak = process.memory_info().rss
+    command = {
+        "method": "add_users_plus",
+        "userid_list": [*ids, "P7"],
+        "extend_params": {"path": "/getSendPerson"},
+    }
+    started = time.monotonic()
+    bench.desk.send([command])
+    slowest = 0.0
+    while bench.ledger.missing and time.monotonic() - started < 600:
+        slowest = max(slowest, broker_fiqa(bench))
+        peak = max(peak, process.memory_info().rss)
+        bench.desk.collect(0.5, lambda: not bench.ledger.missing)
+    seconds = bench.all_answered(10) + time.monotonic() - started
+    ((_, body),) = bench.ledger.results["m1"]
+    result = orjson.loads(body)["result"]
+    assert [one["userid"] for one in result["success_users"]] == ids[:400]
+    assert [one["userid"] for one in result["failed_users"]] == ids[400:]
+    assert {one["code"] for one in result["failed_users"]} == {50074}
+    grown = (peak - before) >> 20
+    report("45, 57", "50,000 ids, 400 with a photograph, fiqa beside them",
+           f"{seconds:.0f} s, {grown} MiB above the start, slowest fiqa {slowest:.2f} s")  # fmt: skip
+    assert grown < 300
+    assert slowest < 2
+    assert bench.box.terminate() == 0
 
 
 def test_41_token_expires_in_mid_enrolment(bench: FaultBench, portraits: Path, report: Report) -> None:
