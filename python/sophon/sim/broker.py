@@ -46,13 +46,17 @@ class BrokerNode:
 
     It survives `kill` and `start` with what was durable in it. `close` ends what it started and removes its files.
 
+    Args:
+        folder: where its files go; by default a temporary directory of its own.
+        configuration: further lines of its ``rabbitmq.conf`` (TLS, limits, time-outs).
+
     Attributes:
         host, port: where clients connect.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, configuration: str = "") -> None:
         self._scripts = find_broker()
         if self._scripts is None or shutil.which("epmd") is None:
             raise SophonError(
@@ -66,7 +70,7 @@ class BrokerNode:
         self._server: subprocess.Popen[bytes] | None = None
         self._mapper: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
-        self._write_configuration()
+        self._write_configuration(configuration)
 
     def __repr__(self) -> str:
         return f"BrokerNode({self.host}:{self.port})"
@@ -204,7 +208,7 @@ class BrokerNode:
         texts = [file.read_text(errors="replace").splitlines() for file in files if file.is_file()]
         return "\n".join(line for text in texts for line in text[-lines:])
 
-    def _write_configuration(self) -> None:
+    def _write_configuration(self, further: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "enabled_plugins").write_text("[].\n")
         (self.folder / "rabbitmq.conf").write_text(
@@ -212,6 +216,7 @@ class BrokerNode:
             "loopback_users = none\n"
             "disk_free_limit.absolute = 50MB\n"
             "log.console = false\n"
+            f"{further}\n"
         )
 
     def _environment(self) -> dict[str, str]:
