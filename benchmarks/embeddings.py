@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ class FoundFace(Protocol):
     def bbox(self) -> Array: ...
     @property
     def embedding(self) -> Array: ...
+
+
+Face = TypeVar("Face", bound=FoundFace)
 
 
 class Pipeline(Protocol):
@@ -85,10 +88,19 @@ def embed(
 
 
 def _subject(pipeline: Pipeline, photograph: Path) -> Array:
-    """Return the embedding of the face nearest to the middle: LFW's photographs are centred on whom they are named for."""
-    faces, (width, height) = pipeline.faces(photograph)
-    if not faces:
-        return np.empty(0, np.float32)
-    middle = np.array([width, height]) / 2
-    nearest = min(faces, key=lambda face: float(np.hypot(*((face.bbox[:2] + face.bbox[2:]) / 2 - middle))))
-    return nearest.embedding
+    faces, size = pipeline.faces(photograph)
+    face = nearest_to_middle(faces, size)
+    return np.empty(0, np.float32) if face is None else face.embedding
+
+
+def nearest_to_middle(faces: Sequence[Face], size: tuple[int, int]) -> Face | None:
+    """Return the face nearest to the middle: LFW's photographs are centred on whom they are named for.
+
+    `size`: the photograph's width and height.
+    """
+    middle = np.array(size) / 2
+    return min(faces, key=lambda face: _distance(face, middle), default=None)
+
+
+def _distance(face: FoundFace, middle: NDArray[np.float64]) -> float:
+    return float(np.hypot(*((face.bbox[:2] + face.bbox[2:]) / 2 - middle)))

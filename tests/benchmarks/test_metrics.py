@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from benchmarks.metrics import (
     best_threshold,
     det_curve,
+    fnmr_after_discard,
     identification,
+    oracle_order,
     tar_at_far,
     threshold_at_fmr,
     verification,
@@ -98,3 +100,25 @@ def test_a_search_is_right_when_its_own_person_comes_first_and_above_the_strange
     assert found.cmc(3).tolist() == pytest.approx([0.2, 0.4, 0.6])
     assert found.tpir_at_fpir(0.25) == 0.2  # one stranger of four may pass: the threshold is just above 0.3
     assert found.tpir_at_fpir(0) == 0  # none may: above 0.95
+
+
+def test_discarding_the_photograph_that_fails_removes_its_errors() -> None:
+    pairs = np.array([[0, 1], [0, 2], [1, 2], [3, 4]])
+    failed = np.array([True, True, False, False])  # photograph 0 is in both failures
+    good_order = np.array([0, 1, 2, 3, 4])
+    bad_order = np.array([4, 3, 2, 1, 0])
+    shares = [0.0, 0.2, 0.4]
+    assert fnmr_after_discard(failed, pairs, good_order, shares).tolist() == [0.5, 0.0, 0.0]
+    assert fnmr_after_discard(failed, pairs, bad_order, shares).tolist() == pytest.approx([0.5, 2 / 3, 2 / 3])
+    assert oracle_order(failed, pairs, 5).tolist() == good_order.tolist()
+
+
+@given(st.integers(0, 10_000))
+def test_no_order_removes_errors_faster_at_first_than_the_oracle(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    pairs = np.array([(a, b) for a in range(12) for b in range(a) if random.random() < 0.5] or [(1, 0)])
+    failed = random.random(len(pairs)) < 0.3
+    first = oracle_order(failed, pairs, 12)[0]
+    removed = np.bincount(pairs[failed].ravel(), minlength=12)
+    assert removed[first] == removed.max()
+    assert sorted(oracle_order(failed, pairs, 12)) == list(range(12))
