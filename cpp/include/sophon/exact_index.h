@@ -3,9 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "sophon/isa.h"
@@ -16,6 +19,12 @@ namespace sophon {
 namespace match {
 class Storage;
 }
+
+// A file that can't be an index.
+class BadFile : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 // How many rows each pass of a query's search left over.
 struct SearchCounts {
@@ -49,6 +58,21 @@ class ExactIndex {
   // Throws std::invalid_argument unless 1 <= dim <= 4096.
   explicit ExactIndex(std::size_t dim, Isa isa = chosen_isa());
 
+  // Keeps the float32 vectors in files without a name in `directory`, mapped into memory: the system can take their
+  // memory back. What always is in memory, the integer pictures, is about a quarter of the vectors. Throws
+  // std::system_error.
+  static ExactIndex with_vectors_in_files(std::size_t dim, const std::filesystem::path& directory,
+                                          Isa isa = chosen_isa());
+
+  // What save() wrote, on any machine. With `map` the file is mapped into memory and read when needed, so it must stay
+  // as it is (save() over it is safe); changes to the index stay out of the file. Throws BadFile for a file that is
+  // damaged or not such a file, std::system_error when it can't be read.
+  static ExactIndex load(const std::filesystem::path& path, bool map = true, Isa isa = chosen_isa());
+
+  // Writes all keys and vectors, in one version, beside searches and changes; the file appears under its name when it
+  // is complete and on disk. Subsets are not saved. Throws std::system_error.
+  void save(const std::filesystem::path& path) const;
+
   std::size_t dim() const;
   // The number of vectors.
   std::size_t size() const;
@@ -75,6 +99,8 @@ class ExactIndex {
   SearchResult search(std::span<const float> queries, const SearchOptions& options) const;
 
  private:
+  explicit ExactIndex(std::shared_ptr<match::Storage> storage) : storage_(std::move(storage)) {}
+
   std::shared_ptr<match::Storage> storage_;
 };
 

@@ -14,11 +14,23 @@ namespace sophon::match {
 // MatchKernels::exact_score works on 16 values at a time; vectors are padded with zeros to whole steps.
 constexpr std::size_t padded_dim(std::size_t dim) { return (dim + 15) / 16 * 16; }
 
+// The bounds (match/bounds.h) are proven up to it.
+inline constexpr std::size_t kMaxDim = 4096;
+
 class Block {
  public:
-  explicit Block(std::size_t dim);
+  // The memory of a block: its floats apart, because they may live in a file.
+  static std::size_t codes_bytes(std::size_t dim);
+  static std::size_t floats_bytes(std::size_t dim);
+
+  Block(std::size_t dim, Pages codes, Pages floats);
+
+  std::span<std::byte> codes_memory() const { return codes_.bytes(); }
+  std::span<std::byte> floats_memory() const { return floats_.bytes(); }
 
   void write(std::size_t slot, std::int64_t key, std::span<const float> vector);
+  // As it is in the other block.
+  void copy_row(std::size_t slot, const Block& from, std::size_t from_slot);
   // What was in the row is gone from memory.
   void wipe(std::size_t slot);
 

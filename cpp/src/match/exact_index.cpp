@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "match/persistence.h"
 #include "match/search.h"
 #include "match/set_node.h"
 #include "match/storage.h"
@@ -12,7 +13,12 @@
 namespace sophon {
 namespace {
 
-constexpr std::size_t kMaxDim = 4096;
+std::size_t checked(std::size_t dim) {
+  if (dim < 1 || dim > match::kMaxDim) {
+    throw std::invalid_argument("dim must be from 1 to " + std::to_string(match::kMaxDim));
+  }
+  return dim;
+}
 
 void check_vectors(std::span<const float> vectors, std::size_t dim, const char* what) {
   for (std::size_t row = 0; row * dim < vectors.size(); ++row) {
@@ -56,12 +62,18 @@ std::vector<std::size_t> numbers_of(std::span<const Subset> subsets, const match
 
 }  // namespace
 
-ExactIndex::ExactIndex(std::size_t dim, Isa isa) {
-  if (dim < 1 || dim > kMaxDim) {
-    throw std::invalid_argument("dim must be from 1 to " + std::to_string(kMaxDim));
-  }
-  storage_ = std::make_shared<match::Storage>(dim, isa);
+ExactIndex::ExactIndex(std::size_t dim, Isa isa)
+    : ExactIndex(std::make_shared<match::Storage>(checked(dim), isa, std::nullopt)) {}
+
+ExactIndex ExactIndex::with_vectors_in_files(std::size_t dim, const std::filesystem::path& directory, Isa isa) {
+  return ExactIndex(std::make_shared<match::Storage>(checked(dim), isa, directory));
 }
+
+ExactIndex ExactIndex::load(const std::filesystem::path& path, bool map, Isa isa) {
+  return ExactIndex(match::load(path, map, isa));
+}
+
+void ExactIndex::save(const std::filesystem::path& path) const { match::save(*storage_, path); }
 
 std::size_t ExactIndex::dim() const { return storage_->dim(); }
 

@@ -163,6 +163,59 @@ Row Storage::newest_row(std::int64_t key) const {
   return found == newest_.end() ? kNoRow : found->second;
 }
 
+std::shared_ptr<Block> Storage::new_block() const {
+  const std::size_t bytes = Block::floats_bytes(dim_);
+  return std::make_shared<Block>(
+      dim_, Pages::anonymous(Block::codes_bytes(dim_)),
+      floats_directory_ ? Pages::temporary_file(*floats_directory_, bytes) : Pages::anonymous(bytes));
+}
+
+void Storage::adopt(std::vector<std::shared_ptr<Block>> blocks, std::size_t row_count) {
+  const std::scoped_lock guard(change_);
+  blocks_ = std::move(blocks);
+  taken_.resize(blocks_.size());
+  taken_count_.resize(blocks_.size());
+  older_.resize(blocks_.size() * kBlockRows, kNoRow);
+  newest_.reserve(row_count);
+  RowSetEditor live{RowSet()};
+  for (std::size_t i = 0; i < row_count; ++i) {
+    const auto row = static_cast<Row>(i);
+    const std::size_t block = i / kBlockRows;
+    const auto [place, is_new] = newest_.try_emplace(blocks_[block]->key(i % kBlockRows), row);
+    older_[row] = is_new ? kNoRow : std::exchange(place->second, row);
+    taken_[block][i % kBlockRows / 64] |= std::uint64_t{1} << (i % 64);
+    ++taken_count_[block];
+    live.insert(row);
+  }
+  if (row_count % kBlockRows != 0) {
+    open_blocks_.insert(blocks_.size() - 1);
+  }
+  auto next = std::make_shared<Snapshot>();
+  next->blocks.assign(blocks_.begin(), blocks_.end());
+  next->live = live.take();
+  next->row_count = row_count;
+  publish(std::move(next), {});
+  wipe_unseen();
+}
+
+Storage::Contents Storage::contents() const {
+  const std::scoped_lock guard(change_);
+  Contents result{.snapshot = snapshot(), .rows = {}};
+  result.rows.reserve(result.snapshot->row_count);
+  std::vector<Row> newest;
+  newest.reserve(newest_.size());
+  std::ranges::copy(newest_ | std::views::values, std::back_inserter(newest));
+  std::ranges::sort(newest);
+  for (const Row last : newest) {
+    const auto first = static_cast<std::ptrdiff_t>(result.rows.size());
+    for (Row row = last; row != kNoRow; row = older_[row]) {
+      result.rows.push_back(row);
+    }
+    std::reverse(result.rows.begin() + first, result.rows.end());
+  }
+  return result;
+}
+
 Row Storage::take_row() {
   if (open_blocks_.empty()) {
     if (blocks_.size() == kMaxBlocks) {
@@ -176,7 +229,7 @@ Row Storage::take_row() {
   }
   const std::size_t block = *open_blocks_.begin();
   if (blocks_[block] == nullptr) {
-    blocks_[block] = std::make_shared<Block>(dim_);
+    blocks_[block] = new_block();
   }
   const auto word = std::ranges::find_if(taken_[block], [](std::uint64_t bits) { return ~bits != 0; });
   const auto bit = static_cast<std::size_t>(std::countr_one(*word));

@@ -8,12 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "match/block.h"
@@ -28,7 +30,12 @@ struct SetNode;
 
 class Storage {
  public:
-  Storage(std::size_t dim, Isa isa) : dim_(dim), kernels_(simd::match_kernels(isa)) {}
+  // With `floats_directory` the float32 vectors live in files there, mapped into memory.
+  Storage(std::size_t dim, Isa isa, std::optional<std::filesystem::path> floats_directory)
+      : dim_(dim), kernels_(simd::match_kernels(isa)), floats_directory_(std::move(floats_directory)) {}
+
+  // Takes over filled blocks: the first row_count rows. For a storage that was just made.
+  void adopt(std::vector<std::shared_ptr<Block>> blocks, std::size_t row_count);
 
   std::size_t dim() const { return dim_; }
   const simd::MatchKernels& kernels() const { return kernels_; }
@@ -44,6 +51,12 @@ class Storage {
   void replace(std::span<const std::int64_t> keys, std::span<const float> vectors,
                std::optional<std::span<const std::size_t>> belong);
   std::size_t remove(std::span<const std::int64_t> keys);
+
+  struct Contents {
+    std::shared_ptr<const Snapshot> snapshot;
+    std::vector<Row> rows;  // all live ones; those of a key together, in the order they were added
+  };
+  Contents contents() const;
 
   std::size_t add_subset(std::span<const std::int64_t> keys);
   // Never waits; the number is free from the next change on.
@@ -67,6 +80,7 @@ class Storage {
 
   void publish(std::shared_ptr<const Snapshot> next, std::vector<Row> removed);
   void wipe_unseen();
+  std::shared_ptr<Block> new_block() const;
   Row take_row();
   void give_back(Row row);
   // The newest row of the key, or kNoRow; older ones follow by older_.
@@ -74,6 +88,7 @@ class Storage {
 
   const std::size_t dim_;
   const simd::MatchKernels& kernels_;
+  const std::optional<std::filesystem::path> floats_directory_;
   ScratchPool scratch_pool_;
 
   mutable std::mutex change_;  // one change at a time; guards all below up to rows_to_wipe_
