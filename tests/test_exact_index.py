@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -299,3 +300,53 @@ def test_a_search_sees_a_change_whole_or_not_at_all() -> None:
         thread.join()
     assert min(searches) > 0
     assert not wrong
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_a_saved_index_loads_as_it_was(tmp_path: Path, mmap: bool) -> None:
+    rng = np.random.default_rng(8)
+    vectors, queries = isotropic(rng, 5000, 40), isotropic(rng, 4, 40)
+    index = ExactIndex(40)
+    index.add(np.arange(5000), vectors)
+    index.remove([17])
+    index.save(tmp_path / "people.index")
+    loaded = ExactIndex.load(tmp_path / "people.index", mmap=mmap)
+    assert_same(loaded.search(queries, k=5), index.search(queries, k=5))
+    assert 17 not in loaded
+    loaded.add([17], vectors[17:18])
+    assert loaded.search(vectors[17:18])[0].tolist() == [[17]]
+    assert [path.name for path in tmp_path.iterdir()] == ["people.index"]
+
+
+def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x" * 100_000)
+    with pytest.raises(ValueError, match="not an index"):
+        ExactIndex.load(tmp_path / "x")
+    with pytest.raises(FileNotFoundError):
+        ExactIndex.load(tmp_path / "y")
+    with pytest.raises(OSError, match="can't write"):
+        ExactIndex(8).save(tmp_path / "no such folder" / "x")
+
+
+def test_vectors_in_files_give_the_same_results(tmp_path: Path) -> None:
+    rng = np.random.default_rng(9)
+    vectors, queries = isotropic(rng, 5000, 40), isotropic(rng, 4, 40)
+    index = ExactIndex(40, store="int8", directory=tmp_path)
+    index.add(np.arange(5000), vectors)
+    assert_same(index.search(queries, k=5), BruteForce(np.arange(5000), vectors).search(queries, 5))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="store"):
+        ExactIndex(40, store="int4")  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError):
+        ExactIndex(40, store="int8", directory=tmp_path / "none").add([1], vectors[:1])
+
+
+def test_explain_counts_what_each_pass_left() -> None:
+    rng = np.random.default_rng(10)
+    index = ExactIndex(128)
+    index.add(np.arange(10_000), isotropic(rng, 10_000, 128))
+    *_, counts = index.search(isotropic(rng, 2, 128), k=3, explain=True)
+    for count in counts:
+        assert count["rows"] == 10_000
+        assert count["fine"] <= count["coarse"] < 2000
+        assert 3 <= count["scored"] < 200

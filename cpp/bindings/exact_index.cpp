@@ -2,8 +2,11 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "bindings.h"
 
@@ -34,6 +37,16 @@ py::array_t<T> matrix(std::vector<T>&& values, std::size_t columns) {
   auto* const owned = new std::vector<T>(std::move(values));
   const py::capsule owner(owned, [](void* memory) { delete static_cast<std::vector<T>*>(memory); });
   return py::array_t<T>({owned->size() / columns, columns}, owned->data(), owner);
+}
+
+ExactIndex made(std::size_t dim, const std::string& store, const std::optional<std::filesystem::path>& directory) {
+  if (store == "float32") {
+    return ExactIndex(dim);
+  }
+  if (store == "int8") {
+    return ExactIndex::with_vectors_in_files(dim, directory.value_or(std::filesystem::temp_directory_path()));
+  }
+  throw py::value_error("store must be 'float32' or 'int8', not '" + store + "'");
 }
 
 py::list explanations(const std::vector<SearchCounts>& counts) {
@@ -90,6 +103,11 @@ void bind_exact_index(py::module_& module) {
       std::rethrow_exception(thrown);
     } catch (const UnknownKey& error) {
       py::set_error(PyExc_KeyError, error.what());
+    } catch (const BadFile& error) {
+      py::set_error(PyExc_ValueError, error.what());
+    } catch (const std::system_error& error) {
+      // OSError(number, text) makes the fitting subclass, e.g. FileNotFoundError.
+      PyErr_SetObject(PyExc_OSError, py::make_tuple(error.code().value(), error.what()).ptr());
     }
   });
 
@@ -115,7 +133,11 @@ void bind_exact_index(py::module_& module) {
       .def("__or__", [](const Subset& left, const Subset& right) { return left | right; }, py::arg("other"));
 
   py::class_<ExactIndex>(module, "ExactIndex", py::metaclass(type))
-      .def(py::init<std::size_t>(), py::arg("dim"))
+      .def(py::init(&made), py::arg("dim"), py::arg("store") = "float32", py::arg("directory") = py::none())
+      .def_static(
+          "load", [](const std::filesystem::path& path, bool mmap) { return ExactIndex::load(path, mmap); },
+          py::arg("path"), py::arg("mmap") = true, Released())
+      .def("save", &ExactIndex::save, py::arg("path"), Released())
       .def_property_readonly("dim", &ExactIndex::dim)
       .def("add", &add, py::arg("keys"), py::arg("vectors"), py::arg("join") = std::vector<Subset>{})
       .def("replace", &replace, py::arg("keys"), py::arg("vectors"), py::arg("belong") = py::none())
