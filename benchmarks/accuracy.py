@@ -214,7 +214,14 @@ def plot(results: list[Result], path: Path) -> None:
         if result.identification is not None:
             cmc.plot(range(1, RANKS + 1), result.identification.cmc(RANKS), marker=".", label=result.pipeline)
     det.set(xscale="log", yscale="log", xlabel="FMR", ylabel="FNMR", title="DET, every two photographs")
-    cmc.set(xlabel="rank", ylabel="found up to this rank", title="CMC, 1:N")
+    found = [result.identification.rank_1 for result in results if result.identification is not None]
+    cmc.set(
+        xlabel="rank",
+        ylabel="found up to this rank",
+        title="CMC, 1:N",
+        ylim=(min([0.95, *found]) - 0.02, 1.002),
+    )
+    cmc.set_xticks([1, *range(5, RANKS + 1, 5)])
     for axes in (det, cmc):
         axes.grid(alpha=0.3, which="both")
         axes.legend()

@@ -122,7 +122,10 @@ def test_a_damaged_calibration_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_the_standard_pack_has_a_shipped_calibration(model_pack: ModelPack, tmp_path: Path) -> None:
-    """Where this fails the engine makes other embeddings than before: calibrate again and ship the result."""
+    """Where this fails the engine makes other embeddings than before: calibrate again, on LFW, with
+
+    sophon calibrate LFW --out python/sophon/calibration/shipped
+    """
     with FaceEngine(model_pack) as engine:
         shipped = load_calibration(tmp_path, engine.making_id)
     assert shipped is not None

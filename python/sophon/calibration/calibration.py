@@ -190,14 +190,14 @@ def load_calibration(directory: Path, making_id: str) -> Calibration | None:
     own = calibration_path(directory, making_id)
     if own.is_file():
         return _parse(own.read_bytes(), str(own))
-    shipped = resources.files(__package__).joinpath("shipped").joinpath(f"{making_id}.json")
+    shipped = resources.files(__package__).joinpath("shipped").joinpath(own.name)
     if shipped.is_file():
         return _parse(shipped.read_bytes(), f"the shipped calibration {making_id}")
     return None
 
 
 def calibration_path(directory: Path, making_id: str) -> Path:
-    """Return where `sophon calibrate` keeps its result beside a model pack."""
+    """Return where `sophon calibrate` keeps its result in a folder, by default the model pack's."""
     return directory / f"calibration-{making_id}.json"
 
 

@@ -39,6 +39,15 @@ def calibrate_command(
         int | None,
         typer.Option(help="Photographs at once (default: one per core).", min=1, show_default=False),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the result in this folder (default: beside the model pack, where the box finds it).",
+            show_default=False,
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the result, change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -58,7 +67,7 @@ def calibrate_command(
         )
         result = calibrate(labelled.embeddings, labelled.people, engine.making_id, photographs.resolve().name)
     if not dry_run:
-        calibration_path(pack.directory, result.making_id).write_bytes(result.to_json())
+        calibration_path(out or pack.directory, result.making_id).write_bytes(result.to_json())
     if as_json:
         shown = {
             **result.model_dump(mode="json"),
