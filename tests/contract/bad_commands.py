@@ -56,6 +56,10 @@ BAD: list[tuple[bytes, str]] = [
         "delete_users: 'userid_list' must be a list of strings",
     ),
     (
+        command(method="delete_users", userid_list=["E1"] * 200_001),
+        "delete_users: 'userid_list' must have at most 200000 entries",
+    ),
+    (
         command(method="delete_users", userid_list=[], extend_params=[]),
         "delete_users: 'extend_params' must be an object",
     ),

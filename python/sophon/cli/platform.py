@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -399,7 +400,7 @@ def _asked_for(url: str, message_id: str, seconds: float) -> AnyResult:
         for body in httpx.get(url, params={"path": NOTIFY_PATH}, trust_env=False).json():
             if isinstance(body, dict) and body.get("messageId") == message_id:
                 return parse_result(orjson.dumps(body))
-        threading.Event().wait(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
     raise SophonError(Code.REMOTE_SERVER_FAILED, f"no result within {seconds:.0f} s")
 
 

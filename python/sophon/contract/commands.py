@@ -18,6 +18,8 @@ from sophon.errors import Code
 
 MAX_METHOD_SHOWN = 64
 MAX_ADDRESS_CHARACTERS = 8192
+#: Entries of the longest list; four times what the largest promised gallery needs.
+MAX_ENTRIES = 200_000
 
 
 def _read_address(value: Any) -> Any:
@@ -63,10 +65,16 @@ class CommandMessage(Message):
         return self.message_id if isinstance(self.message_id, str) else orjson.dumps(self.message_id).decode()
 
 
+def _check_list(value: Any, of: str) -> None:
+    if not isinstance(value, list):
+        raise ValueError(f"must be a list of {of}")
+    if len(value) > MAX_ENTRIES:
+        raise ValueError(f"must have at most {MAX_ENTRIES} entries")
+
+
 def _ids(value: Any) -> Any:
     """A list of ids as it was sent; ``null`` entries count as absent."""
-    if not isinstance(value, list):
-        raise ValueError("must be a list of strings")
+    _check_list(value, "strings")
     ids = [entry for entry in value if entry is not None]
     if any(isinstance(entry, bool) or not isinstance(entry, (str, int)) for entry in ids):
         raise ValueError("must be a list of strings")
@@ -78,8 +86,7 @@ SentIds = Annotated[list[Any], BeforeValidator(_ids)]
 
 
 def _people(value: Any) -> Any:
-    if not isinstance(value, list):
-        raise ValueError("must be a list of persons")
+    _check_list(value, "persons")
     return [
         entry if isinstance(entry, (Person, RefusedPerson)) else read_person(entry, Code.PARAM_ERROR)
         for entry in value
@@ -173,8 +180,7 @@ def _read_permission(value: Any) -> Permission | RefusedPermission:
 
 
 def _permissions(value: Any) -> Any:
-    if not isinstance(value, list):
-        raise ValueError("must be a list of objects {id, info: {name}}")
+    _check_list(value, "objects {id, info: {name}}")
     return [_read_permission(entry) for entry in value]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -10,6 +10,8 @@ from pydantic import BeforeValidator
 MAX_ID_CHARACTERS = 64
 #: Beyond this, a platform written in JavaScript has already rounded the number.
 MAX_INTEGER = 2**53
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def read_id(value: Any) -> str:
@@ -33,7 +35,7 @@ def read_id(value: Any) -> str:
 
 def has_control_characters(text: str) -> bool:
     """Whether the text holds a control character, NUL and line breaks among them."""
-    return any(unicodedata.category(character) == "Cc" for character in text)
+    return _CONTROL_CHARACTER.search(text) is not None
 
 
 Id = Annotated[str, BeforeValidator(read_id)]

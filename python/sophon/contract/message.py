@@ -50,12 +50,15 @@ class Message(BaseModel):
     )
 
     _takes_null: ClassVar[frozenset[str]] = frozenset()
+    _keys: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        keys = [(name, field.alias or name, field.annotation) for name, field in cls.model_fields.items()]
+        cls._keys = frozenset(key for name, alias, _ in keys for key in (name, alias))
         cls._takes_null = frozenset(
-            field.alias or name for name, field in cls.model_fields.items() if _admits_none(field.annotation)
+            key for name, alias, annotation in keys if _admits_none(annotation) for key in (name, alias)
         )
 
     @model_validator(mode="before")
@@ -63,11 +66,11 @@ class Message(BaseModel):
     def _null_is_absent(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        return {k: v for k, v in data.items() if v is not None or k in cls._takes_null or cls._is_custom(k)}
-
-    @classmethod
-    def _is_custom(cls, key: str) -> bool:
-        return cls.model_config.get("extra") == "allow" and key not in cls.model_fields
+        if cls.model_config.get("extra") == "allow":
+            return {
+                k: v for k, v in data.items() if v is not None or k in cls._takes_null or k not in cls._keys
+            }
+        return {k: data[k] for k in cls._keys if k in data and (data[k] is not None or k in cls._takes_null)}
 
     def to_wire(self) -> dict[str, Any]:
         """The message as plain JSON values, under the wire's names."""
