@@ -135,6 +135,22 @@ class Settings(BaseModel):
         default="pictures",
         description="What goes of a person's events with the person: nothing, their pictures, or all of them.",
     )
+    filter_level: Literal["high", "custom", "middle", "low", "no"] = Field(
+        default="low", description="The FIQA level that a captured face must pass to be compared."
+    )
+    cooldown_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=3600,
+        description="How long a person makes no second event at the same sub-device.",
+    )
+    stranger_s: float = Field(
+        default=30.0, ge=0, le=3600, description="How long a stranger who is not seen keeps the same id."
+    )
+    history_batch: Literal["single", "list"] = Field(
+        default="single",
+        description="History uploads: one event per POST, or a JSON list of at most 100.",
+    )
     events_kept: int = Field(
         default=10_000, ge=100, le=10_000_000, description="How many events are kept once they are delivered."
     )

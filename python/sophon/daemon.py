@@ -25,8 +25,10 @@ from sophon.metrics import MetricsServer
 from sophon.models import ModelPack
 from sophon.mq import BrokerLines, LineOptions, Tls
 from sophon.platform import Notifier, PlatformClient
+from sophon.recognition import EventLog, Recogniser, RecogniserOptions
+from sophon.reports import DevicePresence, Reports
 from sophon.status import LinkReport, Rates, StatusReport, read_store, write_status
-from sophon.store import Store, StoreUnavailableError, open_or_salvage
+from sophon.store import EventsLimit, Store, StoreUnavailableError, open_or_salvage
 
 KEEP_DONE = 100_000
 KEEP_DONE_SECONDS = 7 * 24 * 3600
@@ -123,6 +125,7 @@ class Daemon:
         self._lanes = owned.enter_context(
             Lanes(self._executor, fiqa_workers=settings.fiqa_workers, answered=self._wake_senders)
         )
+        self._assemble_recognition(owned, engine)
         if settings.http_port:
             owned.enter_context(ApiServer(self._box, settings.http_host, settings.http_port))
         if settings.metrics_port:
@@ -133,6 +136,32 @@ class Daemon:
         owned.callback(self._close_lines)
         _log.info(
             "box started", dev_sno=settings.dev_sno, people=len(self._box), data_dir=str(settings.data_dir)
+        )
+
+    def _assemble_recognition(self, owned: ExitStack, engine: FaceEngine) -> None:
+        settings = self._settings
+        self._presence = DevicePresence()
+        self._reports = owned.enter_context(
+            Reports(
+                self._store,
+                self._platform,
+                self._presence,
+                login=lambda: self._login.latest,
+                identity=lambda: (self._settings.login_url, self._settings.dev_sno),
+                version=settings.protocol_version,
+                sdk_version=engine.making_id,
+                history_batch=settings.history_batch,
+            )
+        )
+        self._recogniser = Recogniser(
+            self._store,
+            self._box,
+            EventLog(
+                self._store,
+                EventsLimit(settings.events_kept, settings.events_undelivered, settings.events_max_mb << 20),
+            ),
+            self._reports.offer,
+            RecogniserOptions(settings.filter_level, settings.cooldown_s, settings.stranger_s),
         )
 
     def _watch(self, ready: Callable[[], None]) -> None:
@@ -253,6 +282,8 @@ class Daemon:
             },
             no_room=self._room.reason,
             recognisable=len(self._box),
+            recognition={**self._recogniser.counts, **self._reports.counts},
+            receivers=self._reports.problems,
             rates=self._rates.of(stored["counters"]),
             **stored,
         )

@@ -66,6 +66,9 @@ class StatusReport(BaseModel):
     counters: dict[str, int]
     rates: dict[str, float]
     last_commands: list[CommandReport]
+    events: int = 0
+    recognition: dict[str, int] = {}
+    receivers: dict[str, str] = {}
 
 
 def read_store(store: Store) -> dict[str, Any]:
@@ -77,6 +80,7 @@ def read_store(store: Store) -> dict[str, Any]:
             "people": snapshot.people.count(),
             "inbox": snapshot.inbox.counts(),
             "outbox": snapshot.outbox.counts(),
+            "events": snapshot.events.count(),
             "counters": snapshot.counters.all(),
             "enrolment": (
                 EnrolmentReport(seq=running.seq, settled=progress.settled, total=progress.total)

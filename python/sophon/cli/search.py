@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sophon.box import Box, Recognition
+from sophon.calibration import load_calibration
 from sophon.cli.box_data import AsJson, DataDir, ModelDir, open_store, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.engine import FaceEngine
@@ -24,7 +25,9 @@ def search(
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many people to name per face.")] = 5,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="The score from which it is a match; the box's own by default."),
+        typer.Option(
+            min=0, max=1, help="The score (cosine) from which it is a match; the box's own by default."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -32,10 +35,10 @@ def search(
 
     Exit status 1 if no face is a match.
     """
-    with open_store(data_dir) as store, FaceEngine(ModelPack.load(model_dir)) as engine:
-        box = Box(store, engine)
+    with open_store(data_dir) as store, FaceEngine(pack := ModelPack.load(model_dir)) as engine:
+        box = Box(store, engine, calibration=load_calibration(pack.directory, engine.making_id))
         box.load()
-        limit = box.match_threshold if threshold is None else threshold
+        limit = box.least_cosine if threshold is None else threshold
         faces = [_plain(one, store, limit) for one in box.recognise(photo.read_bytes(), k=top, threshold=-1)]
     if as_json:
         print_json(faces)

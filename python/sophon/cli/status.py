@@ -77,6 +77,9 @@ def _render(report: StatusReport, runs: bool) -> Group:
     head.add_row("people", f"{report.people}, of which {report.recognisable} can be recognised")
     head.add_row("inbox", _counts(report.inbox))
     head.add_row("outbox", _counts(report.outbox))
+    head.add_row("events", f"{report.events} kept; since the start: {_counts(report.recognition)}")
+    for address, problem in report.receivers.items():
+        head.add_row("not taken", f"{address}: {problem}")
     if report.no_room:
         head.add_row("no room", report.no_room)
     if report.enrolment:

@@ -49,7 +49,7 @@ class DeviceStatus(Message):
     gateway_ip: str
     gateway_name: str
     gateway_status: str
-    gateway_sn: str
+    gateway_sn: str | None
     dev_sno: str
     gateway_ext_data: GatewayData
     sub_devices: list[SubDevice]

@@ -166,10 +166,19 @@ class PlatformClient:
         )
         _succeeded(reply, "the result was not taken")
 
-    def post_report(self, address: str, body: bytes, seconds: float = JSON_SECONDS) -> bytes:
+    def post_report(
+        self,
+        address: str,
+        body: bytes,
+        seconds: float = JSON_SECONDS,
+        *,
+        content_type: str = "application/json",
+        login_again: bool = True,
+    ) -> bytes:
         """Deliver a report (records, status, sub-devices, an event) to one receiver; one try.
 
-        ``dev_sno`` and ``token`` go to the platform's and the image server's hosts only. Returns the answer's body.
+        ``dev_sno`` and ``token`` go to the platform's and the image server's hosts only. Without ``login_again`` a refused
+        token is not renewed, so that the call ends in time. Returns the answer's body.
 
         Raises:
             PlatformError: if the answer is not a 2xx.
@@ -178,9 +187,10 @@ class PlatformClient:
 
         def post(token: str) -> Reply:
             url = urls.report_url(self._login_url, self._image_server, address, self._dev_sno, token)
-            return self._post(url, body, seconds)
+            return self._post(url, body, seconds, {"Content-Type": content_type})
 
-        return _succeeded(self._with_token(post), "the report was not taken").body
+        reply = self._with_token(post) if login_again else post(self._token.get_secret_value())
+        return _succeeded(reply, "the report was not taken").body
 
     def _login(self) -> LoginResponse:
         url = urls.login_request_url(self._login_url, self._dev_sno, hex_mac(self._login_url))
@@ -191,7 +201,7 @@ class PlatformClient:
         image_server = (
             urls.platform_url(self._login_url, login.img_server_addr) if login.img_server_addr else None
         )
-        named = (image_server,) if image_server else ()
+        named = (*((image_server,) if image_server else ()), *_receivers(login))
         self._line.policy = UrlPolicy(self._login_url, named, self._allowed_hosts, self._own_ports)
         self._image_server = image_server
         self._token = login.token
@@ -287,6 +297,12 @@ class PlatformClient:
                 if time.monotonic() + pause >= deadline or self._closed.wait(pause):
                     raise
         raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _receivers(login: LoginResponse) -> Iterator[str]:
+    """The receivers of reports that are named by whole URLs; the others are at the platform's host."""
+    named = (login.device_list_info_addr, login.device_info_addr, login.device_monitor_addr)
+    return filter(urls.is_absolute, (*login.record_addresses, *filter(None, named)))
 
 
 def _succeeded(reply: Reply, otherwise: str) -> Reply:

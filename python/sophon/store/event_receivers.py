@@ -22,9 +22,13 @@ class EventReceivers:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def set_active(self, addresses: Collection[str]) -> None:
-        """Name the present receivers. A new one has got nothing yet; one that comes back goes on where it was."""
-        self._connection.execute("UPDATE event_receivers SET is_active = 0")
+    def set_active(self, addresses: Collection[str], *, only: bool = True) -> None:
+        """Name the present receivers, by default all of them.
+
+        A new one has got nothing yet; one that comes back goes on where it was.
+        """
+        if only:
+            self._connection.execute("UPDATE event_receivers SET is_active = 0")
         self._connection.executemany(
             "INSERT INTO event_receivers (address) VALUES (?) ON CONFLICT DO UPDATE SET is_active = 1",
             [(address,) for address in addresses],
