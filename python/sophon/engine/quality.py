@@ -22,9 +22,9 @@ from sophon.engine.sessions import Network
 _BLURRED, _ACCEPTABLE = 0.15, 0.45
 # Luma that 95 % of the face stay under: where a face is lost in the dark, and where it is well lit. Looking at the
 # brightest parts (forehead, nose, cheeks shine on any skin) keeps the measure independent of skin tone.
-_UNLIT, _WELL_LIT = 40.0, 120.0
-# Share of the face burnt out to white at which nothing is left of the value.
-_BURNT_OUT = 0.3
+_UNLIT, _WELL_LIT = 50.0, 105.0
+# Share of the face at white that highlights on forehead and nose may take, and where the face is burnt out.
+_HIGHLIGHTS, _BURNT_OUT = 0.1, 0.3
 # Below this level (see FaceStatistics) something dark lies over an eye; and below this one, where it is so for both
 # eyes: glasses come in pairs, a shadow usually falls on one side.
 _DARK_EYE, _DARK_EYES = 0.3, 0.45
@@ -104,16 +104,17 @@ def clarity(face: _core.FaceStatistics) -> float:
 
 
 def brightness(face: _core.FaceStatistics) -> float:
-    """Return exposure and evenness 0-1: the worst of lit enough, not burnt out, and left and right lit alike.
+    """Return exposure and evenness 0-1: not burnt out, times the lesser of lit enough and left and right lit alike.
 
-    Lit enough: the level that 95 % of the face stay under, from 40 (0) to 120 (1). Not burnt out: the share at luma 240
-    and above, from 0.3 (0) down to none (1). Alike: the darker half's mean over the brighter's.
+    Not burnt out: the share at luma 240 and above, from 0.3 (0) down to 0.1 (1). Lit enough: the level that 95 % of the
+    face stay under, from 50 (0) to 105 (1). Alike: the darker half's mean over the brighter's. It is a product because
+    burning out makes both halves alike.
     """
     lit = (face.bright_level - _UNLIT) / (_WELL_LIT - _UNLIT)
-    unburnt = 1.0 - face.white_share / _BURNT_OUT
+    unburnt = (_BURNT_OUT - face.white_share) / (_BURNT_OUT - _HIGHLIGHTS)
     darker, brighter = sorted((face.left_mean, face.right_mean))
     alike = darker / max(brighter, 1.0)
-    return float(np.clip(min(lit, unburnt, alike), 0.0, 1.0))
+    return min(max(unburnt, 0.0), 1.0) * min(max(lit, 0.0), alike, 1.0)
 
 
 def visible_eyes(face: _core.FaceStatistics) -> tuple[bool, bool]:
