@@ -30,25 +30,18 @@ def aligning_transform(landmarks: NDArray[np.float32]) -> Transform:
         raise SophonError(Code.BAD_FEATURE, f"the face can't be aligned: {error}") from error
 
 
+def to_picture(transform: Transform, points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return crop points (n, 2) as picture points, by the transform that made the crop."""
+    linear, shift = transform[:, :2], transform[:, 2]
+    found: NDArray[np.float32] = np.linalg.solve(linear, (points - shift).T).T.astype(np.float32)
+    return found
+
+
 def box_transform(box: NDArray[np.float32], size: int) -> Transform:
     """Return the map that stretches a box x1, y1, x2, y2 to a size × size crop; pixel centres lie at whole numbers."""
     x1, y1, x2, y2 = (float(v) for v in box)
     scale_x, scale_y = size / max(x2 - x1, 1.0), size / max(y2 - y1, 1.0)
     return np.array([[scale_x, 0, (0.5 - x1) * scale_x - 0.5], [0, scale_y, (0.5 - y1) * scale_y - 0.5]])
-
-
-def level_square_transform(
-    box: NDArray[np.float32], landmarks: NDArray[np.float32], enlargement: float, size: int
-) -> Transform:
-    """Return the map of a square around the box, `enlargement` × its longer side, turned so that the eyes are level."""
-    x1, y1, x2, y2 = (float(v) for v in box)
-    across = (landmarks[1] - landmarks[0]).astype(np.float64)
-    turn = -np.arctan2(across[1], across[0])
-    scale = size / max(enlargement * max(x2 - x1, y2 - y1), 1.0)
-    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
-    centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
-    linear = np.array([[cos, -sin], [sin, cos]])
-    return np.column_stack([linear, (size - 1) / 2 - linear @ centre])
 
 
 def crop_into(image: Image, transform: Transform, spec: InputSpec, planes: NDArray[np.float32]) -> Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,12 @@ from sophon.engine.bulk import Outcome, map_in_order
 from sophon.engine.detector import FaceDetector
 from sophon.engine.embedder import Embedder, unit_embeddings
 from sophon.engine.face import Face, FaceQuality
+from sophon.engine.face_contour import FaceContour, is_cut, is_profile
+from sophon.engine.face_mesh import FaceMesh
 from sophon.engine.levels import QualityLevels
 from sophon.engine.photo import Image, PhotoSource, load_photo
 from sophon.engine.quality import QualityMeter, Subject, head_box, overall_score
-from sophon.engine.sessions import Network, open_network
+from sophon.engine.sessions import open_network
 from sophon.models import ModelPack, Role
 
 
@@ -40,6 +42,7 @@ class FaceEngine:
         self,
         models: ModelPack | None = None,
         *,
+        accuracy: Literal["fast", "best"] = "best",
         threads: int = 1,
         detector_sizes: tuple[int, ...] = (480, 192),
         min_score: float = 0.6,
@@ -48,6 +51,9 @@ class FaceEngine:
     ) -> None:
         """Load the networks of a pack, by default of the installed one.
 
+        `accuracy`: how faces are aligned. "best": by the 68-point network, which sees tilted heads as they are and
+        recognises better (0.3 ms more per face, where an embedding takes 8). "fast", and any pack without that network:
+        by the detector's five landmarks. Both align to the same template, so their embeddings may be compared.
         `threads`: how many threads one network uses. `detector_sizes`: the lengths, in pixels, to which a photograph's
         longer side is brought for detection; faces of about 10-300 pixels are found at each. `min_score` 0-1: faces the
         detector is less sure of are left out. `max_iou` 0-1: a face that overlaps a better one more is left out.
@@ -64,9 +70,11 @@ class FaceEngine:
             max_iou=max_iou,
         )
         self._embedder = Embedder(open_network(pack, Role.EMBEDDING, threads))
-        self._meter = QualityMeter(
-            _optional(pack, Role.FACE_MESH, threads), _optional(pack, Role.MASK, threads)
-        )
+        by_contour = accuracy == "best" and pack.has(Role.LANDMARKS_68)
+        self._contour = FaceContour(open_network(pack, Role.LANDMARKS_68, threads)) if by_contour else None
+        mesh = FaceMesh(open_network(pack, Role.FACE_MESH, threads)) if pack.has(Role.FACE_MESH) else None
+        mask = open_network(pack, Role.MASK, threads) if pack.has(Role.MASK) else None
+        self._meter = QualityMeter(mesh, mask)
 
     def __enter__(self) -> FaceEngine:
         return self
@@ -78,7 +86,7 @@ class FaceEngine:
 
     def close(self) -> None:
         """Free the networks; the engine can't be used afterwards."""
-        for part in ("_detector", "_embedder", "_meter"):
+        for part in ("_detector", "_embedder", "_contour", "_meter"):
             self.__dict__.pop(part, None)
 
     @property
@@ -155,23 +163,36 @@ class FaceEngine:
 
     def _faces(self, photo: Image) -> Iterator[tuple[Face, Subject, FaceStatistics]]:
         found = self._detector.detect(photo)
-        transforms = [aligning_transform(points) for points in found.landmarks]
+        landmarks = [
+            self._landmarks_for_alignment(photo, box, points)
+            for box, points in zip(found.boxes, found.landmarks, strict=True)
+        ]
+        transforms = [aligning_transform(points) for points in landmarks]
         raw, crops = self._embedder.embed(photo, transforms)
         embeddings = unit_embeddings(raw)
         for i, crop in enumerate(crops):
-            box, points = found.boxes[i], found.landmarks[i]
-            subject = Subject(photo, box, points, transforms[i])
+            box = found.boxes[i]
+            subject = Subject(photo, box, found.landmarks[i], transforms[i])
             statistics = subject.statistics()
             score = overall_score(subject, statistics, self._embedder.utility(raw[i]))
             yield (
-                Face(_inside(box, photo), points, float(found.scores[i]), score, embeddings[i], crop),
+                Face(_inside(box, photo), landmarks[i], float(found.scores[i]), score, embeddings[i], crop),
                 subject,
                 statistics,
             )
 
+    def _landmarks_for_alignment(
+        self, photo: Image, box: NDArray[np.float32], detected: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the five landmarks to align by.
 
-def _optional(pack: ModelPack, role: Role, threads: int) -> Network | None:
-    return open_network(pack, role, threads) if pack.has(role) else None
+        The detector was trained on upright faces and understates the tilt of others, at 30° often by 10 to 25: embeddings
+        of tilted heads would be lost. A profile's eyes lie too close together to tell a tilt by them, and of a face that
+        the picture's edge cuts the detector guesses the rest better.
+        """
+        if self._contour is None or is_profile(detected) or is_cut(photo, detected):
+            return detected
+        return self._contour.landmarks(photo, box)
 
 
 def _inside(box: NDArray[np.float32], photo: Image) -> NDArray[np.float32]:

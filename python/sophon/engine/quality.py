@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sophon import _core
-from sophon.engine.alignment import ALIGNED_SIZE, box_transform, crop_into, level_square_transform
+from sophon.engine.alignment import ALIGNED_SIZE, Transform, box_transform, crop_into
 from sophon.engine.face import HeadPose, QualityInfo
+from sophon.engine.face_mesh import FaceMesh
 from sophon.engine.photo import Image
 from sophon.engine.sessions import Network
 
@@ -27,14 +28,9 @@ _UNLIT, _WELL_LIT = 50.0, 105.0
 _HIGHLIGHTS, _BURNT_OUT = 0.1, 0.3
 # Below this level (see FaceStatistics) something dark lies over an eye; and below this one, where it is so for both
 # eyes: glasses come in pairs, a shadow usually falls on one side.
-_DARK_EYE, _DARK_EYES = 0.3, 0.45
+_DARK_EYE, _DARK_EYES = 0.33, 0.52
 # Share of the face region that must lie inside the picture.
 _WHOLE = 0.97
-_MESH_POINTS = 468
-# Points of the mesh: the cheeks in front of the ears (image left and right), forehead and chin.
-_LEFT_CHEEK, _RIGHT_CHEEK, _FOREHEAD, _CHIN = 234, 454, 10, 152
-# The line from forehead to chin of a person who looks straight ahead leans by this much.
-_NEUTRAL_PITCH = -8.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Subject:
     image: Image
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32]
-    transform: NDArray[np.float64]
+    transform: Transform
 
     def statistics(self) -> _core.FaceStatistics:
         """Return what its pixels say; a large face is shrunk smoothly first, so that grain does not count as detail."""
@@ -55,7 +51,7 @@ class Subject:
 class QualityMeter:
     """Measures the items; a network that the model pack lacks is replaced as each method says."""
 
-    def __init__(self, face_mesh: Network | None, mask: Network | None) -> None:
+    def __init__(self, face_mesh: FaceMesh | None, mask: Network | None) -> None:
         self._face_mesh = face_mesh
         self._mask = mask
 
@@ -74,15 +70,11 @@ class QualityMeter:
 
     def _head_pose(self, face: Subject) -> HeadPose:
         """Angles from the face mesh; without one, roll from the eyes alone and yaw and pitch from the nose's place."""
+        from_landmarks = pose_from_landmarks(face.landmarks)
         if self._face_mesh is None:
-            return pose_from_landmarks(face.landmarks)
-        spec = self._face_mesh.model.input
-        batch = np.empty((1, *(int(side) for side in spec.shape[1:])), np.float32)
-        transform = level_square_transform(face.box, face.landmarks, 1.5, batch.shape[-1])
-        crop_into(face.image, transform, spec, batch[0])
-        mesh = self._face_mesh.run(batch)[0].reshape(_MESH_POINTS, 3)
-        levelled_by = math.degrees(math.atan2(transform[1, 0], transform[0, 0]))
-        return blended_pose(pose_from_mesh(mesh, levelled_by), pose_from_landmarks(face.landmarks))
+            return from_landmarks
+        mesh = self._face_mesh.fit(face.image, face.transform)
+        return blended_pose(mesh.head_pose(), from_landmarks)
 
     def _mask_probability(self, face: Subject) -> float | None:
         if self._mask is None:
@@ -123,20 +115,6 @@ def visible_eyes(face: _core.FaceStatistics) -> tuple[bool, bool]:
     if max(left, right) < _DARK_EYES:
         return False, False
     return left >= _DARK_EYE, right >= _DARK_EYE
-
-
-def pose_from_mesh(mesh: NDArray[np.float32], levelled_by: float) -> HeadPose:
-    """Return the angles of a 468-point mesh (468, 3), x right, y down, z away from the camera.
-
-    Across the face runs from cheek to cheek, down from forehead to chin; the nose points along their cross product.
-    `levelled_by` are the degrees by which the crop was turned so that the eyes are level.
-    """
-    across = _unit(mesh[_RIGHT_CHEEK] - mesh[_LEFT_CHEEK])
-    forward = _unit(np.cross(mesh[_CHIN] - mesh[_FOREHEAD], across))
-    yaw = math.degrees(math.atan2(forward[0], -forward[2]))
-    pitch = math.degrees(math.atan2(-forward[1], math.hypot(forward[0], forward[2])))
-    roll = math.degrees(math.atan2(across[1], across[0])) - levelled_by
-    return HeadPose(pitch=pitch - _NEUTRAL_PITCH, roll=_wrapped(roll), yaw=yaw)
 
 
 def pose_from_landmarks(landmarks: NDArray[np.float32]) -> HeadPose:
@@ -184,15 +162,6 @@ def head_box(face: Subject) -> tuple[int, int, int, int]:
     left, right = (round(min(max(x, 0.0), width)) for x in (x1 - ear, x2 + ear))
     top, bottom = (round(min(max(y, 0.0), height)) for y in (y1, y2))
     return left, top, right, bottom
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float64]:
-    as_double = vector.astype(np.float64)
-    return as_double / max(float(np.linalg.norm(as_double)), 1e-12)
-
-
-def _wrapped(degrees: float) -> float:
-    return (degrees + 180.0) % 360.0 - 180.0
 
 
 def overall_score(face: Subject, statistics: _core.FaceStatistics, utility: float | None) -> float:
