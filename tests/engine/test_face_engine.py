@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sophon.engine import Face, FaceEngine, load_photo
-from sophon.engine.embedder import making_of
+from sophon.engine.embedder import making_id
 from sophon.errors import Code, SophonError
 from sophon.models import Manifest, ModelPack, Role
 
@@ -148,8 +148,11 @@ def test_the_making_id_is_stable_and_names_the_embedding(engine: FaceEngine, mod
     with FaceEngine(model_pack) as again:
         assert again.making_id == engine.making_id
     assert len(engine.making_id) == 16
-    other = model_pack.model(Role.EMBEDDING).model_copy(update={"sha256": "0" * 64})
-    assert making_of(other) != engine.making_id
+    with FaceEngine(model_pack, accuracy="fast") as otherwise_aligned:
+        assert otherwise_aligned.making_id != engine.making_id
+    embedding, landmarks = model_pack.model(Role.EMBEDDING), model_pack.model(Role.LANDMARKS_68)
+    assert making_id(embedding, landmarks) == engine.making_id
+    assert making_id(embedding.model_copy(update={"sha256": "0" * 64}), landmarks) != engine.making_id
 
 
 def test_many_photographs_give_what_one_by_one_gives(engine: FaceEngine, portraits: Path) -> None:

@@ -15,7 +15,7 @@ from sophon.errors import Code, SophonError
 from sophon.models import Model
 
 # Raise this whenever the same photograph would give another embedding: stored ones are then made again.
-_MAKING_VERSION = 2
+_MAKING_VERSION = 3
 # Length of raw embeddings, by the sha256 of the network as shipped: the middle between blurred and good faces, and the
 # width of the step. Measured on labelled photographs: blurred 3.0, turned away 2.8, good 3.7.
 _NORM_SCALES = {"87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581": (3.0, 0.35)}
@@ -30,9 +30,9 @@ class Embedder:
         self.dim = int(network.run(probe)[0].shape[-1])
 
     @property
-    def making_id(self) -> str:
-        """Return what an embedding depends on, as a short hash: embeddings of different makings are never compared."""
-        return making_of(self._network.model)
+    def model(self) -> Model:
+        """Return the network's model."""
+        return self._network.model
 
     def embed(self, image: Image, transforms: list[Transform]) -> tuple[Tensor, list[Image]]:
         """Return raw embeddings (n, dim), not normalised, and the aligned crops, of faces by their aligning transforms."""
@@ -64,10 +64,13 @@ def original_sha256(model: Model) -> str:
     return model.sha256 if model.source is None else model.source.sha256
 
 
-def making_of(model: Model) -> str:
-    """Return the making id of embeddings of this model."""
+def making_id(model: Model, aligned_by: Model) -> str:
+    """Return what an embedding depends on, as a short hash: embeddings of different makings are never compared.
+
+    `model` embeds, `aligned_by` finds the landmarks.
+    """
     making = (
-        f"v{_MAKING_VERSION}|{model.sha256}|{ARCFACE_TEMPLATE.tobytes().hex()}|{ALIGNED_SIZE}"
+        f"v{_MAKING_VERSION}|{model.sha256}|{aligned_by.sha256}|{ARCFACE_TEMPLATE.tobytes().hex()}|{ALIGNED_SIZE}"
         f"|{model.input.colour}|{model.input.mean}|{model.input.divisor}"
     )
     return hashlib.sha256(making.encode()).hexdigest()[:16]

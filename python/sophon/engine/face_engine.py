@@ -14,7 +14,7 @@ from sophon._core import FaceStatistics
 from sophon.engine.alignment import aligning_transform
 from sophon.engine.bulk import Outcome, map_in_order
 from sophon.engine.detector import FaceDetector
-from sophon.engine.embedder import Embedder, unit_embeddings
+from sophon.engine.embedder import Embedder, making_id, unit_embeddings
 from sophon.engine.face import Face, FaceQuality
 from sophon.engine.face_contour import FaceContour, is_cut, is_profile
 from sophon.engine.face_mesh import FaceMesh
@@ -53,7 +53,7 @@ class FaceEngine:
 
         `accuracy`: how faces are aligned. "best": by the 68-point network, which sees tilted heads as they are and
         recognises better (0.3 ms more per face, where an embedding takes 8). "fast", and any pack without that network:
-        by the detector's five landmarks. Both align to the same template, so their embeddings may be compared.
+        by the detector's five landmarks. Embeddings of the two have different making ids.
         `threads`: how many threads one network uses. `detector_sizes`: the lengths, in pixels, to which a photograph's
         longer side is brought for detection; faces of about 10-300 pixels are found at each. `min_score` 0-1: faces the
         detector is less sure of are left out. `max_iou` 0-1: a face that overlaps a better one more is left out.
@@ -72,6 +72,8 @@ class FaceEngine:
         self._embedder = Embedder(open_network(pack, Role.EMBEDDING, threads))
         by_contour = accuracy == "best" and pack.has(Role.LANDMARKS_68)
         self._contour = FaceContour(open_network(pack, Role.LANDMARKS_68, threads)) if by_contour else None
+        landmarks = pack.model(Role.LANDMARKS_68 if by_contour else Role.DETECTOR)
+        self._making_id = making_id(self._embedder.model, landmarks)
         mesh = FaceMesh(open_network(pack, Role.FACE_MESH, threads)) if pack.has(Role.FACE_MESH) else None
         mask = open_network(pack, Role.MASK, threads) if pack.has(Role.MASK) else None
         self._meter = QualityMeter(mesh, mask)
@@ -97,7 +99,7 @@ class FaceEngine:
     @property
     def making_id(self) -> str:
         """What an embedding depends on, as a short hash; embeddings of different makings must not be compared."""
-        return self._embedder.making_id
+        return self._making_id
 
     @property
     def levels(self) -> QualityLevels:
