@@ -7,6 +7,7 @@ import uuid
 
 import pika
 import pytest
+from pydantic import SecretStr
 
 from sophon.contract import DeleteUsers, PeopleResult, RabbitMq, succeeded
 from sophon.errors import SophonError
@@ -77,6 +78,16 @@ def test_a_desk_hears_the_result_of_its_command(broker: BrokerNode) -> None:
 def test_a_result_that_never_comes_is_an_error(broker: BrokerNode) -> None:
     with PlatformDesk(new_box(broker)) as desk, pytest.raises(SophonError, match="no result for 'x'"):
         desk.wait_for("x", 0.2)
+
+
+def test_a_desk_says_that_the_broker_is_away_or_refuses(broker: BrokerNode) -> None:
+    lines = new_box(broker)
+
+    for update in ({"port": 9}, {"password": SecretStr("wrong")}, {"upload_queue": "nowhere"}):
+        with pytest.raises(SophonError, match="can't be reached or refused"):
+            PlatformDesk(lines.model_copy(update=update)).__enter__()
+    with PlatformDesk(lines.model_copy(update={"queue": "nowhere"})) as desk, pytest.raises(SophonError):
+        desk.send(DeleteUsers(userid_list=[]))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections import deque
@@ -12,11 +13,16 @@ from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError
 
 from sophon.contract import AnyResult, Command, Fiqa, RabbitMq, parse_result
 from sophon.errors import Code, SophonError
 
 MESSAGES_KEPT = 10_000
+
+#: What pika raises while it connects and later; not all of it is an AMQPError.
+BROKER_ERRORS = (AMQPError, AMQPConnectorException, OSError)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class QueueMessage:
 class PlatformDesk:
     """Two connections, one per virtual host; used by one thread.
 
+    All methods raise SophonError (REMOTE_SERVER_FAILED) when the broker can't be reached or goes away; a new desk is
+    needed then.
+
     Attributes:
         messages: the newest messages in both directions, in order.
     """
@@ -44,7 +53,11 @@ class PlatformDesk:
         self.messages: deque[QueueMessage] = deque(maxlen=MESSAGES_KEPT)
 
     def __enter__(self) -> PlatformDesk:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -54,17 +67,19 @@ class PlatformDesk:
 
     def start(self) -> None:
         """Connect, and begin to hear results."""
-        self._commands = self._connect(self._lines.v_host)
-        self._uploads = self._connect(self._lines.upload_v_host)
-        for queue in dict.fromkeys((self._lines.upload_queue, self._lines.fiqa_upload_queue)):
-            if queue:
-                self._uploads.basic_consume(queue, self._on_result)
+        with self._speaking():
+            self._commands = self._connect(self._lines.v_host)
+            self._uploads = self._connect(self._lines.upload_v_host)
+            for queue in dict.fromkeys((self._lines.upload_queue, self._lines.fiqa_upload_queue)):
+                if queue:
+                    self._uploads.basic_consume(queue, self._on_result)
 
     def close(self) -> None:
         """Close both connections; a result that nobody asked for goes back to its queue."""
         for channel in (self._commands, self._uploads):
             if channel is not None and channel.connection.is_open:
-                channel.connection.close()
+                with contextlib.suppress(*BROKER_ERRORS):
+                    channel.connection.close()
         self._commands = self._uploads = None
 
     def send(self, command: Command | bytes, *, fiqa_queue: bool | None = None) -> None:
@@ -84,7 +99,8 @@ class PlatformDesk:
             channel, queue = self._commands, lines.queue
         body = command if isinstance(command, bytes) else command.encode()
         properties = pika.BasicProperties(delivery_mode=2, content_type="application/json")
-        channel.basic_publish("", queue, body, properties, mandatory=True)
+        with self._speaking():
+            channel.basic_publish("", queue, body, properties, mandatory=True)
         self.messages.append(QueueMessage(sent=True, queue=queue, body=body))
 
     def results(self, silence: float) -> Iterator[AnyResult]:
@@ -120,7 +136,8 @@ class PlatformDesk:
         assert self._uploads is not None, "start the desk first"
         deadline = time.monotonic() + seconds
         while not self._arrived and (left := deadline - time.monotonic()) > 0:
-            self._uploads.connection.process_data_events(time_limit=min(left, 0.5))
+            with self._speaking():
+                self._uploads.connection.process_data_events(time_limit=min(left, 0.5))
         return self._arrived.popleft() if self._arrived else None
 
     def _on_result(self, channel: BlockingChannel, method: Any, properties: Any, body: bytes) -> None:
@@ -128,6 +145,16 @@ class PlatformDesk:
         self.messages.append(message)
         self._arrived.append(parse_result(body))
         channel.basic_ack(method.delivery_tag)
+
+    @contextlib.contextmanager
+    def _speaking(self) -> Iterator[None]:
+        try:
+            yield
+        except BROKER_ERRORS as error:
+            raise SophonError(
+                Code.REMOTE_SERVER_FAILED,
+                f"the broker at {self._lines.host}:{self._lines.port} can't be reached or refused: {error!r}",
+            ) from error
 
     def _connect(self, virtual_host: str) -> BlockingChannel:
         credentials = pika.PlainCredentials(self._lines.login, self._lines.password.get_secret_value())

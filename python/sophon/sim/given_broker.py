@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from sophon.contract import RabbitMq
 from sophon.errors import Code, SophonError
+from sophon.sim.desk import BROKER_ERRORS
 
 
 def lines_at(amqp_url: str, dev_sno: str) -> RabbitMq:
@@ -41,7 +42,7 @@ def lines_at(amqp_url: str, dev_sno: str) -> RabbitMq:
     )
     try:
         _declare_missing(lines)
-    except (pika.exceptions.AMQPError, OSError) as error:
+    except BROKER_ERRORS as error:
         raise SophonError(
             Code.REMOTE_SERVER_FAILED, f"the broker at {lines.host}:{lines.port} is of no use: {error!r}"
         ) from None
