@@ -139,9 +139,10 @@ def running_box(store: Store, engine: FaceEngine, lines: RabbitMq, *, carry_out:
         for one in wake:
             one()
 
-    def take_in(messages: Any, first_of_link: bool) -> None:
-        executor.take_in_all(messages, first_of_link=first_of_link)
+    def take_in(messages: Any, first_of_link: bool) -> list[int]:
+        numbers = executor.take_in_all(messages, first_of_link=first_of_link)
         wake_all()
+        return numbers
 
     broker = BrokerLines(
         lines,
@@ -149,6 +150,7 @@ def running_box(store: Store, engine: FaceEngine, lines: RabbitMq, *, carry_out:
         store,
         take_in=take_in,
         has_room=lambda: True,
+        delivered=executor.delivered,
         on_trouble=print,
     )
     lanes = Lanes(executor, fiqa_workers=1, answered=broker.wake)

@@ -196,6 +196,7 @@ class Daemon:
         options = LineOptions(
             client_name=f"sophon {settings.dev_sno}",
             prefetch=settings.prefetch,
+            fiqa_prefetch=2 * settings.fiqa_workers + 2,
             tls=Tls(settings.amqps_ca_file, settings.amqps_server_name) if settings.amqps else None,
             only_fiqa=self._only_fiqa,
         )
@@ -205,6 +206,7 @@ class Daemon:
             self._store,
             take_in=self._take_in,
             has_room=self._room.has_room,
+            delivered=self._executor.delivered,
             on_trouble=self._login.ask_again,
         )
         self._notifier = Notifier(
@@ -224,11 +226,12 @@ class Daemon:
             self._notifier.close()
             self._notifier = None
 
-    def _take_in(self, messages: Sequence[tuple[bytes, bool]], first_of_link: bool) -> None:
-        self._executor.take_in_all(messages, first_of_link=first_of_link)
+    def _take_in(self, messages: Sequence[tuple[bytes, bool]], first_of_link: bool) -> list[int]:
+        numbers = self._executor.take_in_all(messages, first_of_link=first_of_link)
         self._lanes.wake()
         # A repeated command is answered at once.
         self._wake_senders()
+        return numbers
 
     def _wake_senders(self) -> None:
         lines, notifier = self._lines, self._notifier

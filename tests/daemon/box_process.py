@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,10 +19,18 @@ READY_SECONDS = 60.0
 class BoxProcess:
     """One box; `start` after `kill` is a restart on the same data."""
 
-    def __init__(self, data_dir: Path, login_url: str, dev_sno: str = "BOXA0001", **settings: object) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        login_url: str,
+        dev_sno: str = "BOXA0001",
+        *,
+        arguments: Sequence[str] = (),
+        **settings: str | int | Path,
+    ) -> None:
         self.data_dir = data_dir
         self.log = data_dir.parent / f"{data_dir.name}.log"
-        self._arguments: list[str] = []
+        self._arguments = tuple(arguments)
         self._environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import ssl
 import struct
 import threading
 from types import TracebackType
@@ -13,9 +14,13 @@ CHUNK = 1 << 16
 
 
 class TcpProxy:
-    """Listens on a port of its own and forwards to a target; faults concern every connection, old and new."""
+    """Listens on a port of its own and forwards to a target; faults concern every connection, old and new.
 
-    def __init__(self, host: str, port: int) -> None:
+    With ``tls`` clients speak TLS to it, and it speaks plainly to the target.
+    """
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -77,6 +82,8 @@ class TcpProxy:
                 client.close()
                 continue
             try:
+                if self._tls is not None:
+                    client = self._tls.wrap_socket(client, server_side=True)
                 server = socket.create_connection(self._target, 5)
             except OSError:
                 client.close()
@@ -93,7 +100,9 @@ class TcpProxy:
         with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
             selector.register(source, selectors.EVENT_READ)
             while not self._closed.is_set():
-                if not flow.wait(0.2) or not selector.select(0.2):
+                # What TLS has decrypted already, the selector can't see.
+                waiting = isinstance(source, ssl.SSLSocket) and source.pending() > 0
+                if not flow.wait(0.2) or not (waiting or selector.select(0.2)):
                     continue
                 data = source.recv(CHUNK)
                 if not data:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from sophon.contract import ContractError, Result, failed
-from sophon.store import InboxRow, Kind, Lane, State, Transaction
+from sophon.store import InboxRow, Kind, Lane, Snapshot, State, Transaction
 
 # Of a message that breaks the contract, so much is kept for the operator to look at.
 EXCERPT_BYTES = 256
@@ -41,6 +41,14 @@ def answer_again(transaction: Transaction, row: InboxRow) -> None:
     _owe(transaction, row, transaction.inbox.result(row.seq), row.notify_path, copies=1)
 
 
+def is_delivered(snapshot: Snapshot, seq: int) -> bool:
+    """Whether the command is answered, or gone, and no copy of its answer is owed any more."""
+    row = snapshot.inbox.by_seq(seq)
+    if row is None:
+        return True
+    return row.state in (State.DONE, State.DEAD) and not snapshot.outbox.holds(_result_id(row))
+
+
 def _finish(
     transaction: Transaction, row: InboxRow, state: State, result: Result[Any], notify_path: str, reason: str
 ) -> None:
@@ -56,11 +64,16 @@ def _finish(
 
 def _owe(transaction: Transaction, row: InboxRow, body: bytes, notify_path: str | None, copies: int) -> None:
     kind = Kind.FIQA if row.lane is Lane.FIQA else Kind.RESULT
-    message_id = hashlib.sha256(row.key.encode()).hexdigest()[:32]
+    message_id = _result_id(row)
     for _ in range(copies):
         transaction.outbox.add(
             message_id=message_id, kind=kind, notify_path=notify_path, body=body, at=_now_ms()
         )
+
+
+def _result_id(row: InboxRow) -> str:
+    """The same for every copy of the answer, over restarts too."""
+    return hashlib.sha256(row.key.encode()).hexdigest()[:32]
 
 
 def _now_ms() -> int:

@@ -18,7 +18,7 @@ import structlog
 from sophon.box import Box
 from sophon.commands import add_users_plus, control_config, delete_users, fiqa, sync_permissions, wipe_data
 from sophon.commands.add_users_plus import Enroller
-from sophon.commands.answers import answer, answer_unread, set_aside
+from sophon.commands.answers import answer, answer_unread, is_delivered, set_aside
 from sophon.commands.intake import Intake, take_in
 from sophon.commands.trial import Trial
 from sophon.contract import (
@@ -84,10 +84,10 @@ class Executor:
         with self._store.write() as transaction:
             return take_in(
                 transaction, body, self._dev_sno, redelivered=redelivered, first_of_link=first_of_link
-            )
+            ).intake
 
-    def take_in_all(self, messages: Sequence[tuple[bytes, bool]], *, first_of_link: bool) -> list[Intake]:
-        """File messages, each with whether it was redelivered, in one transaction."""
+    def take_in_all(self, messages: Sequence[tuple[bytes, bool]], *, first_of_link: bool) -> list[int]:
+        """File messages, each with whether it was redelivered, in one transaction; return the commands' numbers."""
         with self._store.write() as transaction:
             return [
                 take_in(
@@ -96,9 +96,14 @@ class Executor:
                     self._dev_sno,
                     redelivered=redelivered,
                     first_of_link=first_of_link and number == 0,
-                )
+                ).seq
                 for number, (body, redelivered) in enumerate(messages)
             ]
+
+    def delivered(self, seqs: Sequence[int]) -> set[int]:
+        """Which of these commands are answered, and the platform has the answer."""
+        with self._store.read() as snapshot:
+            return {seq for seq in seqs if is_delivered(snapshot, seq)}
 
     def run_commands(self) -> bool:
         """Carry out the oldest quick commands and plan the oldest enrolments; False if there is nothing to do now."""

@@ -30,6 +30,14 @@ class Intake(Enum):
 
 
 @dataclass(frozen=True)
+class Filed:
+    """A message in the inbox: what became of it, and the command it is."""
+
+    intake: Intake
+    seq: int
+
+
+@dataclass(frozen=True)
 class _Envelope:
     """As much of a message as is needed to file it; the rest is checked when its turn comes."""
 
@@ -55,7 +63,7 @@ def take_in(
     *,
     redelivered: bool = False,
     first_of_link: bool = False,
-) -> Intake:
+) -> Filed:
     """File one message, in the order of the queue.
 
     The same messageId with the same bytes is one command: it is answered again, not carried out again. Commands
@@ -67,14 +75,15 @@ def take_in(
     id_digest = envelope.id_digest
     if id_digest is None:
         key = uuid.uuid4().hex
-        if redelivered and first_of_link and _is_newest(transaction, envelope.lane, body_sha256):
-            return Intake.ABSORBED
+        newest = transaction.inbox.newest(envelope.lane) if redelivered and first_of_link else None
+        if newest is not None and newest.message_id is None and newest.body_sha256 == body_sha256:
+            return Filed(Intake.ABSORBED, newest.seq)
     else:
         key = f"{id_digest}:{body_sha256.hex()}"
         known = transaction.inbox.by_key(key)
         if known is not None:
             _repeat(transaction, known)
-            return Intake.REPEATED
+            return Filed(Intake.REPEATED, known.seq)
         if transaction.inbox.has_key_prefix(f"{id_digest}:"):
             _log.warning(
                 "a messageId came again with another content; it is a new command", method=envelope.method
@@ -94,8 +103,8 @@ def take_in(
         assert row is not None
         error = ContractError(f"the message is larger than {MAX_COMMAND_BYTES // 2**20} MiB")
         answer_unread(transaction, row, dev_sno, error)
-        return Intake.REFUSED
-    return Intake.NEW
+        return Filed(Intake.REFUSED, seq)
+    return Filed(Intake.NEW, seq)
 
 
 def _read_envelope(body: bytes) -> _Envelope:
@@ -105,11 +114,6 @@ def _read_envelope(body: bytes) -> _Envelope:
         return _Envelope("", None)
     method = value.get("method")
     return _Envelope(method[:64] if isinstance(method, str) else "", value.get("messageId"))
-
-
-def _is_newest(transaction: Transaction, lane: Lane, body_sha256: bytes) -> bool:
-    newest = transaction.inbox.newest(lane)
-    return newest is not None and newest.message_id is None and newest.body_sha256 == body_sha256
 
 
 def _repeat(transaction: Transaction, known: InboxRow) -> None:

@@ -7,7 +7,6 @@ hangs it, is to blame, and is refused instead of ending the box again and again.
 from __future__ import annotations
 
 import contextlib
-import resource
 import struct
 import subprocess
 import sys
@@ -18,10 +17,10 @@ from types import TracebackType
 import structlog
 
 TRIAL_SECONDS = 60.0
-MEMORY_BYTES = 8 << 30
 
-_LENGTHS = struct.Struct("<II")
-_SURVIVED = b"\x01"
+#: Before each photograph: the length of the level's name, and its own.
+LENGTHS = struct.Struct("<II")
+SURVIVED = b"\x01"
 _log = structlog.get_logger(__name__)
 
 
@@ -29,7 +28,7 @@ class Trial:
     """Owns the process, which is started when first needed. Thread-safe, one photograph at a time."""
 
     def __init__(
-        self, model_dir: Path | None, *, program: tuple[str, ...] = ("-m", "sophon.commands.trial")
+        self, model_dir: Path | None, *, program: tuple[str, ...] = ("-m", "sophon.commands.trial_process")
     ) -> None:
         self._command = [sys.executable, *program, str(model_dir or "")]
         self._process: subprocess.Popen[bytes] | None = None
@@ -53,9 +52,9 @@ class Trial:
             overdue.start()
             try:
                 name = level.encode()
-                process.stdin.write(_LENGTHS.pack(len(name), len(photo)) + name + photo)
+                process.stdin.write(LENGTHS.pack(len(name), len(photo)) + name + photo)
                 process.stdin.flush()
-                survived = process.stdout.read(1) == _SURVIVED
+                survived = process.stdout.read(1) == SURVIVED
             except BrokenPipeError:
                 survived = False
             finally:
@@ -84,26 +83,3 @@ class Trial:
                     pipe.close()
         self._process.wait()
         self._process = None
-
-
-def _judge_all(model_dir: str) -> None:
-    """The other process: photographs come in, a sign of life goes out after each."""
-    from sophon.engine import FaceEngine
-    from sophon.models import ModelPack
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with FaceEngine(ModelPack.load(Path(model_dir) if model_dir else None)) as engine:
-        while lengths := sys.stdin.buffer.read(_LENGTHS.size):
-            level_bytes, photo_bytes = _LENGTHS.unpack(lengths)
-            level = sys.stdin.buffer.read(level_bytes).decode()
-            photo = sys.stdin.buffer.read(photo_bytes)
-            # A refusal, or even a defect, is a verdict: only the end of the process is not.
-            with contextlib.suppress(Exception):
-                engine.enroll_candidates(photo, level)
-            sys.stdout.buffer.write(_SURVIVED)
-            sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    _judge_all(sys.argv[1])

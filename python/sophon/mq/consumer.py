@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from sophon.mq.link import BrokerError, Session
+from sophon.mq.link import BrokerError, Delivery, Session
 from sophon.store import StoreUnavailableError
 
 CHECK_SECONDS = 30.0
@@ -20,8 +20,12 @@ _log = structlog.get_logger(__name__)
 class Consumer:
     """Serves a `Link`: takes the messages of one queue in, in order, as long as there is room for them.
 
-    ``take_in`` puts messages, each with whether it was redelivered, on disk; ``has_room`` says whether more may come.
-    While there is no room, the consumer is cancelled and the broker keeps the messages.
+    ``take_in`` puts messages, each with whether it was redelivered, on disk, and gives each a number; ``has_room`` says
+    whether more may come. While there is no room, the consumer is cancelled and the broker keeps the messages.
+
+    A message is acknowledged when it is on disk. From a queue that others consume too (``delivered`` given) it is
+    acknowledged when the platform has its answer: no consumer then takes more than it can answer, and if one dies for
+    good, another gets what it had.
     """
 
     def __init__(
@@ -29,17 +33,18 @@ class Consumer:
         queue: str,
         *,
         prepare: Callable[[Session], None],
-        take_in: Callable[[Sequence[tuple[bytes, bool]], bool], None],
+        take_in: Callable[[Sequence[tuple[bytes, bool]], bool], Sequence[int]],
         has_room: Callable[[], bool],
         prefetch: int,
-        shared: bool = False,
+        delivered: Callable[[Sequence[int]], set[int]] | None = None,
     ) -> None:
         self._queue = queue
         self._prepare = prepare
         self._take_in = take_in
         self._has_room = has_room
         self._prefetch = prefetch
-        self._shared = shared
+        self._delivered = delivered
+        self._held: dict[int, list[Delivery]] = {}
         self._consuming = False
 
     @property
@@ -56,8 +61,7 @@ class Consumer:
             self._consuming = False
 
     def _consume(self, session: Session) -> None:
-        session.consume(self._queue, self._prefetch)
-        self._consuming = True
+        self._start(session)
         first_of_link = True
         checked_at = time.monotonic()
         while not session.stopping:
@@ -66,15 +70,32 @@ class Consumer:
             batch = session.deliveries(WAIT_S)
             if batch:
                 try:
-                    self._take_in([(one.body, one.redelivered) for one in batch], first_of_link)
+                    numbers = self._take_in([(one.body, one.redelivered) for one in batch], first_of_link)
                 except StoreUnavailableError as error:
                     self._rest(session, str(error), lambda: True)
                     continue
-                session.acknowledge_through(batch[-1])
                 first_of_link = False
+                if self._delivered is None:
+                    session.acknowledge_through(batch[-1])
+                else:
+                    for number, delivery in zip(numbers, batch, strict=True):
+                        self._held.setdefault(number, []).append(delivery)
+            self._acknowledge_delivered(session)
             if time.monotonic() - checked_at > CHECK_SECONDS:
                 self._check(session)
                 checked_at = time.monotonic()
+
+    def _start(self, session: Session) -> None:
+        # What an earlier consumer held goes to whoever is next in the queue; its tags mean nothing any more.
+        self._held.clear()
+        session.consume(self._queue, self._prefetch)
+        self._consuming = True
+
+    def _acknowledge_delivered(self, session: Session) -> None:
+        if self._held and self._delivered is not None:
+            for number in self._delivered(list(self._held)):
+                for delivery in self._held.pop(number):
+                    session.acknowledge(delivery)
 
     def _rest(self, session: Session, reason: str, may_go_on: Callable[[], bool]) -> None:
         """Give back what is not acknowledged and let the broker keep the rest for a while."""
@@ -84,13 +105,12 @@ class Consumer:
         session.wait(PAUSE_S)
         while not session.stopping and not may_go_on():
             session.wait(PAUSE_S)
-        session.consume(self._queue, self._prefetch)
-        self._consuming = True
+        self._start(session)
 
     def _check(self, session: Session) -> None:
         """A consumer that silently stopped is worse than a crash: ask the broker whether it still knows it."""
         state = session.queue(self._queue)
         if state is None or state.consumers == 0:
             raise BrokerError(f"the broker knows no consumer of queue {self._queue!r} any more")
-        if state.consumers > 1 and not self._shared:
+        if state.consumers > 1 and self._delivered is None:
             _log.warning("another box consumes the same queue", queue=self._queue, consumers=state.consumers)

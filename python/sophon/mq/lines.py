@@ -27,6 +27,7 @@ class LineOptions:
 
     client_name: str
     prefetch: int = 20
+    fiqa_prefetch: int = 4
     tls: Tls | None = None
     only_fiqa: bool = False
 
@@ -34,8 +35,8 @@ class LineOptions:
 class BrokerLines:
     """Owns the links of one login.
 
-    ``take_in`` puts messages on disk, ``has_room`` says whether more may come, ``on_trouble`` hears when other
-    parameters may help.
+    ``take_in`` puts messages on disk and numbers them, ``has_room`` says whether more may come, ``delivered`` which
+    numbers are answered, ``on_trouble`` hears when other parameters may help.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class BrokerLines:
         options: LineOptions,
         store: Store,
         *,
-        take_in: Callable[[Sequence[tuple[bytes, bool]], bool], None],
+        take_in: Callable[[Sequence[tuple[bytes, bool]], bool], Sequence[int]],
         has_room: Callable[[], bool],
+        delivered: Callable[[Sequence[int]], set[int]],
         on_trouble: Callable[[str], None],
     ) -> None:
         self._parameters = parameters
@@ -53,12 +55,13 @@ class BrokerLines:
         self._store = store
         self._take_in = take_in
         self._has_room = has_room
+        self._delivered = delivered
         self._on_trouble = on_trouble
         self._consumers: list[Consumer] = []
         self._makers: list[Callable[[], Link]] = []
         self._publishing: list[Kind] = []
-        self._add_consumers()
         self._add_publishers()
+        self._add_consumers()
         self._links = [make() for make in self._makers]
 
     @property
@@ -151,19 +154,23 @@ class BrokerLines:
         *,
         shared: bool = False,
     ) -> None:
+        # Answers by HTTP may wait for a day; the broker would not wait so long for an acknowledgement.
+        hold = shared and Kind.FIQA in self._publishing
         consumer = Consumer(
             queue,
             prepare=prepare,
             take_in=self._take_in,
             has_room=self._has_room,
-            prefetch=self._options.prefetch,
-            shared=shared,
+            prefetch=self._options.fiqa_prefetch if hold else self._options.prefetch,
+            delivered=self._delivered if hold else None,
         )
         self._consumers.append(consumer)
         self._makers.append(partial(self._link, name, queue, hosts, consumer.serve))
 
     def _add_publisher(self, name: str, queue: str, hosts: list[str], kinds: list[Kind]) -> None:
-        publisher = Publisher(queue, kinds, self._store, prepare=partial(ensure_queue, queue=queue))
+        publisher = Publisher(
+            queue, kinds, self._store, prepare=partial(ensure_queue, queue=queue), delivered=self.wake
+        )
         self._publishing.extend(kinds)
         self._makers.append(partial(self._link, name, queue, hosts, publisher.serve))
 

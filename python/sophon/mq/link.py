@@ -194,6 +194,11 @@ class Session:
         if delivery.consumer == self._consumers and self._consuming is not None:
             self._consuming.basic_ack(delivery.tag, multiple=True)
 
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Tell the broker that this message is done with."""
+        if delivery.consumer == self._consumers and self._consuming is not None:
+            self._consuming.basic_ack(delivery.tag)
+
     def stop_consuming(self) -> None:
         """End the consumer; what was not acknowledged goes back to its place in the queue."""
         if self._consuming is not None and self._consuming.is_open:

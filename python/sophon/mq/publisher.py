@@ -12,15 +12,22 @@ WAIT_S = 0.5
 
 
 class Publisher:
-    """Serves a `Link`: delivers results of some kinds, in order, to one queue."""
+    """Serves a `Link`: delivers results of some kinds, in order, to one queue; ``delivered`` hears when some are gone."""
 
     def __init__(
-        self, queue: str, kinds: Sequence[Kind], store: Store, *, prepare: Callable[[Session], None]
+        self,
+        queue: str,
+        kinds: Sequence[Kind],
+        store: Store,
+        *,
+        prepare: Callable[[Session], None],
+        delivered: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._kinds = tuple(kinds)
         self._store = store
         self._prepare = prepare
+        self._delivered = delivered
 
     def serve(self, session: Session) -> None:
         """Publish until the link closes; raises UndeliverableError while the queue takes nothing."""
@@ -44,3 +51,4 @@ class Publisher:
                 with self._store.write() as transaction:
                     transaction.outbox.delivered(confirmed)
                     transaction.counters.add("results_published", len(confirmed))
+                self._delivered()

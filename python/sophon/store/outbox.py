@@ -49,6 +49,13 @@ class Outbox:
             (message_id, kind.value, notify_path, body, at),
         )
 
+    def holds(self, message_id: str) -> bool:
+        """Whether this result is still owed."""
+        row = self._connection.execute(
+            "SELECT 1 FROM outbox WHERE message_id = ? LIMIT 1", (message_id,)
+        ).fetchone()
+        return row is not None
+
     def oldest(self, kinds: Sequence[Kind], limit: int) -> list[OutboxRow]:
         """What is owed, oldest first."""
         return self._many(f"kind IN ({_marks(kinds)})", _values(kinds), limit)

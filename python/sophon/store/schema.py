@@ -118,6 +118,7 @@ CREATE TABLE outbox (
   created_at INTEGER NOT NULL
 );
 CREATE INDEX outbox_by_kind ON outbox (kind, id);
+CREATE INDEX outbox_by_message ON outbox (message_id);
 """
 
 # Nothing wrote events before this version, so the table is made anew. Their pictures stand apart, as message bodies do.
