@@ -41,7 +41,7 @@ def demo(
         typer.Option(
             metavar="DIR",
             help="Your own photographs: one folder per person. People with several are enrolled with the first and looked "
-            "for in the others; people with one are strangers. 15 % may go unrecognised. [default: official portraits, fetched once]",
+            "for in the others; people with one are strangers. 15 % may go unrecognised. (default: official portraits, fetched once)",
             show_default=False,
             exists=True,
             file_okay=False,
@@ -60,8 +60,8 @@ def demo(
     level: Annotated[
         str | None,
         typer.Option(
-            help=f"The quality that enrolment asks for: one of {', '.join(FIQA_LEVELS)}. [default: high; of your own "
-            "photographs middle]",
+            help=f"The quality that enrolment asks for: one of {', '.join(FIQA_LEVELS)} (default: high; of your own "
+            "photographs middle).",
             show_default=False,
         ),
     ] = None,

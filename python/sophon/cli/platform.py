@@ -81,7 +81,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="SNO",
-            help=f"A box that may log in; repeatable. [default: {DEFAULT_BOX}]",
+            help=f"A box that may log in; repeatable (default: {DEFAULT_BOX}).",
             show_default=False,
         ),
     ] = None,
