@@ -135,6 +135,16 @@ class Settings(BaseModel):
         default="pictures",
         description="What goes of a person's events with the person: nothing, their pictures, or all of them.",
     )
+    ftp_host: str = Field(
+        default="127.0.0.1", description="The address that the FTP server for snapshot cameras listens at."
+    )
+    ftp_port: int = Field(
+        default=0, ge=0, le=65535, description="The FTP server's port, such as 2121; 0 switches it off."
+    )
+    ftp_passive_ports: tuple[int, int] | None = Field(
+        default=None,
+        description="The first and last port for FTP's passive transfers, as a firewall needs it; by default any.",
+    )
     filter_level: Literal["high", "custom", "middle", "low", "no"] = Field(
         default="low", description="The FIQA level that a captured face must pass to be compared."
     )

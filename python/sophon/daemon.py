@@ -15,6 +15,7 @@ from sophon import __version__
 from sophon.api import ApiServer
 from sophon.box import Box
 from sophon.calibration import load_calibration
+from sophon.capture.ftp_server import FtpCameras
 from sophon.commands import Enroller, Executor, Lanes, Room, Trial
 from sophon.config import Settings
 from sophon.contract import RabbitMq
@@ -163,6 +164,19 @@ class Daemon:
             self._reports.offer,
             RecogniserOptions(settings.filter_level, settings.cooldown_s, settings.stranger_s),
         )
+        if settings.ftp_port:
+            ports = settings.ftp_passive_ports
+            owned.enter_context(
+                FtpCameras(
+                    self._store,
+                    self._recogniser,
+                    self._presence,
+                    folder=settings.data_dir / "ftp",
+                    host=settings.ftp_host,
+                    port=settings.ftp_port,
+                    passive_ports=range(ports[0], ports[1] + 1) if ports else None,
+                )
+            )
 
     def _watch(self, ready: Callable[[], None]) -> None:
         is_ready = False

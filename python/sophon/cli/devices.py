@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sophon.capture.ftp_password import hash_password
 from sophon.cli.box_data import AsJson, DataDir, open_store, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.errors import Code, SophonError
-from sophon.store import DEFAULT_GROUP, DeviceRow, Store
+from sophon.store import DEFAULT_GROUP, DeviceRow, Snapshot, Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,10 +71,26 @@ def add(
         str,
         typer.Option(help="Of static and dynamic: an rtsp:// address, a video file or a folder of frames."),
     ] = "",
+    ftp_user: Annotated[
+        str,
+        typer.Option(
+            help="Of a snapshot camera: the user name that it uploads with; the password is asked for."
+        ),
+    ] = "",
+    ftp_password: Annotated[
+        str,
+        typer.Option(
+            envvar="SOPHON_FTP_PASSWORD", show_default=False, help="Better given by the environment."
+        ),
+    ] = "",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Attach a sub-device, or change it."""
     _check(ip, device_type, stream)
+    if ftp_user and device_type is not DeviceType.SNAPSHOT:
+        raise SophonError(Code.PARAM_ERROR, f"--ftp-user: a {device_type.value} does not upload")
+    if ftp_user and not ftp_password:
+        ftp_password = typer.prompt("The camera's FTP password", hide_input=True)
     with open_store(data_dir) as store:
         device = DeviceRow(
             ip=ip,
@@ -85,8 +102,11 @@ def add(
             memo=memo,
             location=location,
             stream_url=stream,
+            ftp_user=ftp_user,
+            ftp_password=hash_password(ftp_password) if ftp_user else "",
         )
         with store.write() as transaction:
+            _check_user(transaction, device)
             transaction.groups.ensure(group)
             transaction.devices.put(device)
     typer.echo(f"{ip} is attached")
@@ -130,6 +150,12 @@ def _check(ip: str, device_type: DeviceType, stream: str) -> None:
             if is_stream
             else f"--stream: a {device_type.value} has no stream",
         )
+
+
+def _check_user(snapshot: Snapshot, device: DeviceRow) -> None:
+    for other in snapshot.devices.all():
+        if device.ftp_user and other.ftp_user == device.ftp_user and other.ip != device.ip:
+            raise SophonError(Code.PARAM_ERROR, f"--ftp-user: {other.ip} has {device.ftp_user!r} already")
 
 
 def _permission_id(store: Store, permission: str) -> str:
