@@ -5,6 +5,7 @@
 #include <pybind11/stl/filesystem.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <system_error>
 
@@ -34,9 +35,12 @@ std::span<const float> view(const Vectors& vectors, std::size_t dim) {
 // Hands the vector's memory to NumPy without a copy.
 template <typename T>
 py::array_t<T> matrix(std::vector<T>&& values, std::size_t columns) {
-  auto* const owned = new std::vector<T>(std::move(values));
-  const py::capsule owner(owned, [](void* memory) { delete static_cast<std::vector<T>*>(memory); });
-  return py::array_t<T>({owned->size() / columns, columns}, owned->data(), owner);
+  auto owned = std::make_unique<std::vector<T>>(std::move(values));
+  const T* const start = owned->data();
+  const std::size_t rows = owned->size() / columns;
+  const py::capsule owner(owned.release(),
+                          [](void* memory) { std::unique_ptr<std::vector<T>>(static_cast<std::vector<T>*>(memory)); });
+  return py::array_t<T>({rows, columns}, start, owner);
 }
 
 ExactIndex made(std::size_t dim, const std::string& store, const std::optional<std::filesystem::path>& directory) {
@@ -84,8 +88,8 @@ py::tuple search(const ExactIndex& index, const Vectors& queries, std::size_t k,
     const py::gil_scoped_release released;
     result = index.search(rows, {.k = k, .threshold = threshold, .allow = std::move(allow)});
   }
-  auto keys = matrix(std::move(result.keys), k);
-  auto scores = matrix(std::move(result.scores), k);
+  const auto keys = matrix(std::move(result.keys), k);
+  const auto scores = matrix(std::move(result.scores), k);
   if (explain) {
     return py::make_tuple(keys, scores, explanations(result.counts));
   }
@@ -94,10 +98,12 @@ py::tuple search(const ExactIndex& index, const Vectors& queries, std::size_t k,
 
 }  // namespace
 
+// NOLINTNEXTLINE(misc-const-correctness): one signature for all
 void bind_exact_index(py::module_& module) {
   // pybind11's own metaclass only serves static properties.
   const auto type = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyType_Type));
 
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): the type that pybind11 asks for
   py::register_local_exception_translator([](std::exception_ptr thrown) {
     try {
       std::rethrow_exception(thrown);

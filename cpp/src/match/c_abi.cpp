@@ -89,6 +89,7 @@ size_t sophon_index_dim(const sophon_index* index) { return index->index.dim(); 
 
 size_t sophon_index_size(const sophon_index* index) { return index->index.size(); }
 
+// NOLINTNEXTLINE(misc-const-correctness): it changes what the handle stands for
 sophon_status sophon_index_add(sophon_index* index, const int64_t* keys, const float* vectors, size_t count) {
   return guarded([&] {
     auto& target = present(index, "index")->index;

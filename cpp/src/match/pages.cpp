@@ -40,7 +40,7 @@ Pages Pages::anonymous(std::size_t bytes) {
   auto* first = static_cast<std::byte*>(start);
   if (spare != 0) {
     const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(start) % kHugePage) % kHugePage;
-    const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     const std::size_t used = (bytes + page - 1) / page * page;
     if (before != 0) {
       ::munmap(first, before);

@@ -73,6 +73,7 @@ float squared_rest(std::span<const float> values, float scale) {
 // The scale whose codes leave the least over: from "the largest value is the last code" downwards, as long as cutting
 // the few largest values off pays for finer steps.
 float best_scale(std::span<const float> values) {
+  constexpr int kMostSteps = 14;
   float largest = 0.0F;
   for (const float value : values) {
     largest = std::max(largest, std::abs(value));
@@ -82,8 +83,8 @@ float best_scale(std::span<const float> values) {
     return 0.0F;
   }
   float least = squared_rest(values, best);
-  for (float candidate = best * 0.92F; candidate > best * 0.3F; candidate *= 0.92F) {
-    const float scale = bfloat16(candidate);
+  for (int step = 0; step < kMostSteps; ++step) {
+    const float scale = bfloat16(best * 0.92F);
     const float rest = squared_rest(values, scale);
     if (rest > least) {
       break;

@@ -349,9 +349,8 @@ template <std::size_t kSteps>
                                                  const NibbleQuery* const (&tile)[kTileQueries], Sum (&sums)[kSums]) {
   static_assert(kTileRows * kTileQueries == kSums);
   const std::size_t bytes = kSteps == 0 ? row_bytes : kSteps * kStep;
-#pragma GCC unroll 16
-  for (std::size_t i = 0; i < kSums; ++i) {
-    sums[i] = zero();
+  for (Sum& sum : sums) {
+    sum = zero();
   }
 #pragma GCC unroll 4
   for (std::size_t step = 0; step < bytes; step += kStep) {
