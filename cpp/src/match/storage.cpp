@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <map>
-#include <ranges>
 #include <stdexcept>
 #include <string>
 #include <unordered_set>
@@ -204,7 +203,9 @@ Storage::Contents Storage::contents() const {
   result.rows.reserve(result.snapshot->row_count);
   std::vector<Row> newest;
   newest.reserve(newest_.size());
-  std::ranges::copy(newest_ | std::views::values, std::back_inserter(newest));
+  for (const auto& [key, row] : newest_) {
+    newest.push_back(row);
+  }
   std::ranges::sort(newest);
   for (const Row last : newest) {
     const auto first = static_cast<std::ptrdiff_t>(result.rows.size());
@@ -299,7 +300,8 @@ std::vector<float> Storage::vectors(std::int64_t key) const {
   }
   std::vector<float> result;
   result.reserve(rows.size() * dim_);
-  for (const Row row : rows | std::views::reverse) {
+  std::ranges::reverse(rows);
+  for (const Row row : rows) {
     const float* const vector = blocks_[row / kBlockRows]->vector(row % kBlockRows);
     result.insert(result.end(), vector, vector + dim_);
   }
