@@ -99,6 +99,10 @@ class Settings(BaseModel):
         description="Further hosts, domains (.example.com) or networks (10.0.0.0/8) that photographs and results "
         "may go to; the platform's and the image server's are always allowed.",
     )
+    platform_ca_file: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
+        default=None,
+        description="The authority that signed the certificate of a platform at https; by default the system's.",
+    )
     prefetch: int = Field(
         default=20,
         ge=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -97,6 +98,7 @@ class Daemon:
                 settings.dev_sno,
                 allowed_hosts=settings.allowed_hosts,
                 own_ports=[port for port in (settings.http_port, settings.metrics_port) if port],
+                tls=ssl.create_default_context(cafile=settings.platform_ca_file),
                 on_login=lambda login: self._login.take(login),
             )
         )

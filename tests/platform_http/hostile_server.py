@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -11,7 +12,7 @@ Answer = Callable[[socket.socket, str], None]
 
 
 @contextlib.contextmanager
-def hostile_server(answer: Answer) -> Iterator[tuple[str, list[str]]]:
+def hostile_server(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[str]]]:
     """Serve connections one after the other with ``answer(connection, request head)``; yields root URL and requests."""
     requests: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -27,15 +28,17 @@ def hostile_server(answer: Answer) -> Iterator[tuple[str, list[str]]]:
                     if stop.is_set():
                         return
                     connection.settimeout(10)
-                    head = connection.recv(65536).decode("latin-1")
-                    requests.append(head)
-                    answer(connection, head)
+                    speaker = tls.wrap_socket(connection, server_side=True) if tls else connection
+                    with speaker:
+                        head = speaker.recv(65536).decode("latin-1")
+                        requests.append(head)
+                        answer(speaker, head)
 
         thread = threading.Thread(target=serve)
         thread.start()
         port = listener.getsockname()[1]
         try:
-            yield f"http://127.0.0.1:{port}", requests
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{port}", requests
         finally:
             stop.set()
             with contextlib.suppress(OSError):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import time
 
 import pytest
+import trustme
 
 from sophon.errors import Code, SophonError
 from sophon.platform import RefusedAddressError, UrlPolicy
@@ -148,6 +150,51 @@ def test_a_signed_query_arrives_as_it_was_given() -> None:
         line.close()
 
     assert requests[0].split(" ")[1] == query
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def get_by_tls(authority: trustme.CA, name: str, *, trusted: bool, answer: Answer | None = None) -> Reply:
+    client = ssl.create_default_context()
+    if trusted:
+        authority.configure_trust(client)
+    with hostile_server(
+        answer or (lambda c, _: c.sendall(response(b"safe"))), server_tls(authority, name)
+    ) as (root, _):
+        line = HttpLine(UrlPolicy(root), client)
+        try:
+            return line.exchange("GET", root, seconds=5, max_bytes=10, follow=True)
+        finally:
+            line.close()
+
+
+def test_a_certificate_of_a_trusted_authority_for_this_host_is_accepted(authority: trustme.CA) -> None:
+    assert get_by_tls(authority, "127.0.0.1", trusted=True).body == b"safe"
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("127.0.0.1", False), ("elsewhere.example", True)])
+def test_any_other_certificate_is_refused(authority: trustme.CA, name: str, trusted: bool) -> None:
+    with pytest.raises(SophonError, match="certificate verify failed") as caught:
+        get_by_tls(authority, name, trusted=trusted)
+
+    assert caught.value.code is Code.REMOTE_SERVER_FAILED
+
+
+def test_a_redirect_from_https_to_http_is_refused(authority: trustme.CA) -> None:
+    def answer(connection: socket.socket, head: str) -> None:
+        connection.sendall(response(status="302 Found", Location="http://127.0.0.1/"))
+
+    with pytest.raises(RefusedAddressError, match="from https to http"):
+        get_by_tls(authority, "127.0.0.1", trusted=True, answer=answer)
 
 
 def test_names_outside_ascii_are_encoded() -> None:
