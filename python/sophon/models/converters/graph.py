@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -56,6 +57,16 @@ class GraphWriter:
             producer_name="sophon",
         )
         return to_bytes(model)
+
+
+def parse_model(data: bytes) -> Any:
+    """Read an ONNX model. Raises SophonError where the bytes are none."""
+    try:
+        model = onnx.load_from_string(data)
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise unknown(f"it is not an ONNX model ({error})") from error
+    return model
 
 
 def to_bytes(model: Any) -> bytes:

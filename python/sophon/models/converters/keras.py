@@ -26,7 +26,11 @@ def keras_to_onnx(data: bytes) -> bytes:
 
     The ONNX input is `input` (N, C, H, W), the output `output`. Raises SophonError for a layer it does not know.
     """
-    with h5py.File(io.BytesIO(data), "r") as file:
+    try:
+        opened = h5py.File(io.BytesIO(data), "r")
+    except OSError as error:
+        raise unknown(f"it is not an .h5 file ({error})") from error
+    with opened as file:
         if "model_config" not in file.attrs:
             raise unknown("the .h5 file holds no model_config: it is not a saved Keras model")
         config = json.loads(file.attrs["model_config"])["config"]

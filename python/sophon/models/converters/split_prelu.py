@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import helper, numpy_helper
 
-from sophon.models.converters.graph import to_bytes, unknown
+from sophon.models.converters.graph import parse_model, to_bytes, unknown
 
 
 def split_prelu(data: bytes) -> bytes:
@@ -19,7 +18,7 @@ def split_prelu(data: bytes) -> bytes:
     PRelu in its blocked memory layout and goes back and forth between two layouts at each of them; Relu, Mul and Add stay
     in it. Raises SophonError for a PReLU of another kind.
     """
-    model = onnx.load_from_string(data)
+    model = parse_model(data)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes: list[Any] = []
     for node in model.graph.node:
