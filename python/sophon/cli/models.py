@@ -45,7 +45,8 @@ def install(
         typer.Option(
             "--from",
             metavar="DIR",
-            help="Install from this folder, without network: an exported pack, your own pack, or with --pack the files "
+            help="Install from this folder, without network: an exported pack, your own (a manifest.json and its "
+            "files; `export` writes one to start from), or with --pack the files "
             "as their publisher ships them.",
             show_default=False,
             exists=True,
