@@ -17,6 +17,7 @@ from sophon.api import ApiServer
 from sophon.box import Box
 from sophon.calibration import load_calibration
 from sophon.capture.ftp_server import FtpCameras
+from sophon.capture.streams import Streams
 from sophon.commands import Enroller, Executor, Lanes, Room, Trial
 from sophon.config import Settings
 from sophon.contract import RabbitMq
@@ -166,6 +167,7 @@ class Daemon:
             self._reports.offer,
             RecogniserOptions(settings.filter_level, settings.cooldown_s, settings.stranger_s),
         )
+        self._streams = owned.enter_context(Streams(self._store, engine, self._recogniser, self._presence))
         if settings.ftp_port:
             ports = settings.ftp_passive_ports
             owned.enter_context(
@@ -303,6 +305,10 @@ class Daemon:
             recognisable=len(self._box),
             recognition={**self._recogniser.counts, **self._reports.counts},
             receivers=self._reports.problems,
+            streams={
+                ip: self._streams.problems.get(ip) or ("" if age is None else f"newest frame {age:.1f} s old")
+                for ip, age in self._streams.frame_ages.items()
+            },
             rates=self._rates.of(stored["counters"]),
             **stored,
         )

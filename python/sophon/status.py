@@ -69,6 +69,7 @@ class StatusReport(BaseModel):
     events: int = 0
     recognition: dict[str, int] = {}
     receivers: dict[str, str] = {}
+    streams: dict[str, str] = {}
 
 
 def read_store(store: Store) -> dict[str, Any]:

@@ -78,6 +78,8 @@ def _render(report: StatusReport, runs: bool) -> Group:
     head.add_row("inbox", _counts(report.inbox))
     head.add_row("outbox", _counts(report.outbox))
     head.add_row("events", f"{report.events} kept; since the start: {_counts(report.recognition)}")
+    for ip, state in report.streams.items():
+        head.add_row("stream", f"{ip}: {state}")
     for address, problem in report.receivers.items():
         head.add_row("not taken", f"{address}: {problem}")
     if report.no_room:

@@ -8,6 +8,7 @@ from sophon.recognition.recogniser import (
     Recogniser,
     RecogniserOptions,
     Sighting,
+    iou,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "RecogniserOptions",
     "Sighting",
     "decide",
+    "iou",
 ]

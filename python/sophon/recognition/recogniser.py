@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import orjson
 import structlog
+from numpy.typing import NDArray
 
 from sophon.box import Box, Enrolment
 from sophon.engine import Face, FaceQuality
@@ -29,6 +31,7 @@ SNAPSHOT_CAMERA = "1"
 # Strangers may fill this share of the gallery.
 STRANGER_SHARE = 0.1
 REGISTERED_AS_STRANGER = 2
+SAME_FACE_IOU = 0.3
 
 _log = structlog.get_logger(__name__)
 
@@ -118,15 +121,22 @@ class Recogniser:
             self._counts[what] += number
 
     def recognise(
-        self, capture: Capture, *, largest_only: bool = False, min_face_size: float = 0
+        self,
+        capture: Capture,
+        *,
+        largest_only: bool = False,
+        min_face_size: float = 0,
+        at: NDArray[np.float32] | None = None,
     ) -> list[Decision]:
         """Decide who is in a capture, largest face first, and make events of who is new there.
 
-        Faces under the filter level or ``min_face_size`` (pixels, shorter side) are left out. Raises SophonError where the
-        image can't be used.
+        Faces under the filter level or ``min_face_size`` (pixels, shorter side) are left out; with ``at``, a box (4,) x1,
+        y1, x2, y2, so are those elsewhere. Raises SophonError where the image can't be used.
         """
         self.count("pictures")
         candidates = self._box.engine.enroll_candidates(capture.image, "custom")
+        if at is not None:
+            candidates = [one for one in candidates if iou(one.face.bbox, at) >= SAME_FACE_IOU]
         good = [
             (face, quality)
             for face, quality in candidates
@@ -190,6 +200,16 @@ class Recogniser:
         if problem is not None:
             _log.warning("a stranger can't be enrolled", reason=str(problem))
         self.count("strangers_enrolled" if problem is None else "strangers_not_enrolled")
+
+
+def iou(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Intersection over union of two boxes (4,) x1, y1, x2, y2."""
+    width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    if width <= 0 or height <= 0:
+        return 0.0
+    common = float(width * height)
+    areas = [float((box[2] - box[0]) * (box[3] - box[1])) for box in (one, other)]
+    return common / (sum(areas) - common)
 
 
 def _event(capture: Capture, decision: Decision, identity_id: str, quality: FaceQuality) -> EventRow:

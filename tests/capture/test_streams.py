@@ -1,0 +1,172 @@
+"""Streams: video files and folders stand in for cameras; faces are followed and recognised once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sophon.box import Box
+from sophon.capture.frames import Frame, FrameSource
+from sophon.capture.streams import Streams
+from sophon.capture.tracks import BEST_SHOT_S, LOST_S, Tracker
+from sophon.engine import Face
+from sophon.engine.photo import Image
+from sophon.platform import Pauses
+from sophon.recognition import EventLog, Recogniser, Sighting
+from sophon.reports import DevicePresence
+from sophon.store import DeviceRow, EventRow, EventsLimit, Store
+from tests.recognition.conftest import Enrol
+
+BLANK = np.zeros((64, 64, 3), np.uint8)
+
+
+def frame(number: int, clock: float) -> Frame:
+    return Frame(BLANK, number, 0, clock)
+
+
+def face(x: float, quality: float) -> Face:
+    box = np.array([x, 0, x + 100, 100], np.float32)
+    return Face(box, np.zeros((5, 2), np.float32), 0.9, quality, np.zeros(4, np.float32), BLANK)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_face_is_given_out_once_by_its_best_shot() -> None:
+    tracker = Tracker()
+    due = []
+    for number, (clock, quality) in enumerate(((0.0, 0.2), (0.1, 0.9), (0.2, 0.5), (0.3, 0.8), (0.4, 1.0))):
+        due += tracker.follow(frame(number, clock), [face(10 * number, quality)])
+    (track,) = due
+    assert (track.frame.number, track.face.quality) == (1, 0.9)
+
+
+def test_two_faces_are_two_tracks_and_one_that_comes_back_is_a_new_one() -> None:
+    tracker = Tracker()
+    due = []
+    for number in range(4):
+        due += tracker.follow(frame(number, number * 0.1), [face(0, 0.5), face(300, 0.5)])
+    assert len(due) == 2
+    back = 0.3 + LOST_S
+    due += tracker.follow(frame(5, back), [face(0, 0.5)])
+    due += tracker.follow(frame(6, back + BEST_SHOT_S), [face(0, 0.5)])
+    assert len(due) == 3
+
+
+def test_a_face_that_leaves_at_once_is_given_out_too() -> None:
+    tracker = Tracker()
+    assert tracker.follow(frame(0, 0.0), [face(0, 0.5)]) == []
+    assert len(tracker.follow(frame(1, 0.1), [])) == 1
+
+
+@pytest.fixture
+def clip(tmp_path: Path, obama: Image) -> Path:
+    """Two seconds of a portrait that moves over a grey background."""
+    path = tmp_path / "clip.avi"
+    portrait = cv2.resize(obama, (320, 400))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 480))
+    for number in range(20):
+        canvas = np.full((480, 640, 3), 128, np.uint8)
+        canvas[40:440, 10 * number : 10 * number + 320] = portrait
+        writer.write(canvas)
+    writer.release()
+    return path
+
+
+class Watch:
+    """A box that watches one stream."""
+
+    def __init__(self, store: Store, box: Box) -> None:
+        self._store = store
+        self.sightings: list[Sighting] = []
+        self.recogniser = Recogniser(store, box, EventLog(store, EventsLimit()), self.sightings.append)
+        self.presence = DevicePresence()
+        self.streams = Streams(store, box.engine, self.recogniser, self.presence)
+
+    def put(self, device: DeviceRow) -> None:
+        with self._store.write() as transaction:
+            transaction.devices.put(device)
+
+    def events(self) -> list[EventRow]:
+        with self._store.read() as snapshot:
+            return snapshot.events.after(0)
+
+
+@pytest.fixture
+def watch(store: Store, box: Box) -> Iterator[Watch]:
+    watch = Watch(store, box)
+    with watch.streams:
+        yield watch
+
+
+def test_a_dynamic_camera_recognises_who_walks_by_once(watch: Watch, enrol: Enrol, clip: Path) -> None:
+    enrol("E1", "barack_obama/obama.jpg")
+    watch.put(DeviceRow("10.0.0.11", "3", "hall", stream_url=str(clip)))
+    wait_until(lambda: len(watch.events()) >= 1)
+    time.sleep(0.5)
+    (event,) = watch.events()
+    assert (event.identity_id, event.device_type) == ("E1", "3")
+    assert watch.presence.of("10.0.0.11").is_online
+    age = watch.streams.frame_ages["10.0.0.11"]
+    assert age is not None
+
+
+def test_a_static_camera_is_sampled(watch: Watch, clip: Path) -> None:
+    watch.put(DeviceRow("10.0.0.12", "2", "hall", stream_url=str(clip)))
+    wait_until(lambda: len(watch.events()) >= 1)
+    wait_until(lambda: watch.recogniser.counts.get("frames_skipped", 0) > 0)
+    assert watch.events()[0].device_type == "2"
+
+
+def test_a_stream_that_is_gone_says_why_and_the_others_go_on(watch: Watch, clip: Path) -> None:
+    watch.put(DeviceRow("10.0.0.13", "3", "dead", stream_url="rtsp://127.0.0.1:9/nothing"))
+    watch.put(DeviceRow("10.0.0.14", "3", "nowhere", stream_url="/no/such/file"))
+    watch.put(DeviceRow("10.0.0.15", "3", "well", stream_url=str(clip)))
+    wait_until(lambda: len(watch.events()) >= 1)
+    wait_until(lambda: watch.streams.problems.get("10.0.0.13") == "it can't be opened")
+    assert "neither a URL nor a file" in watch.streams.problems["10.0.0.14"]
+    assert not watch.presence.of("10.0.0.13").is_online
+
+
+def test_a_stream_is_dropped_with_its_device(watch: Watch, store: Store, clip: Path) -> None:
+    device = DeviceRow("10.0.0.16", "2", "hall", stream_url=str(clip))
+    watch.put(device)
+    wait_until(lambda: "10.0.0.16" in watch.streams.frame_ages)
+    watch.put(replace(device, name="other"))
+    with store.write() as transaction:
+        transaction.devices.remove("10.0.0.16")
+    wait_until(lambda: watch.streams.frame_ages == {})
+
+
+def test_who_is_slow_sees_the_newest_frame_only(tmp_path: Path) -> None:
+    for number in range(30):
+        cv2.imwrite(str(tmp_path / f"{number:02}.png"), np.full((32, 32, 3), number * 8, np.uint8))
+    with FrameSource(str(tmp_path), "folder") as source:
+        first = source.next(0, 10)
+        assert first is not None
+        time.sleep(0.55)
+        later = source.next(first.number, 10)
+        assert later is not None
+        assert later.number >= first.number + 3
+        assert int(later.image[0, 0, 0]) == (later.number - 1) * 8
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 1000])
+def test_garbage_is_no_stream_and_is_tried_again(tmp_path: Path, content: bytes, clip: Path) -> None:
+    file = tmp_path / "stream.avi"
+    file.write_bytes(content)
+    with FrameSource(str(file), "garbage", pauses=Pauses(0.01, 0.05)) as source:
+        wait_until(lambda: source.problem == "it can't be opened")
+        file.write_bytes(clip.read_bytes())
+        assert source.next(0, 20) is not None
+        assert source.problem == ""
