@@ -170,16 +170,6 @@ class Numpy(_AllScores):
         super().__init__(lambda queries: queries @ vectors.T)
 
 
-class SimSimd(_AllScores):
-    name = "SimSIMD float32"
-    library = "simsimd"
-    exact = True
-
-    def __init__(self, vectors: Vectors, allowed: NDArray[np.int64]) -> None:
-        cdist: Any = importlib.import_module("simsimd").cdist
-        super().__init__(lambda queries: np.asarray(cdist(queries, vectors, metric="dot", threads=1)))
-
-
 class NumKong(_AllScores):
     name = "NumKong int8"
     library = "numkong"
@@ -205,6 +195,5 @@ OTHERS: list[type[Matcher]] = [
     HnswlibBruteForce,
     Hnswlib,
     Numpy,
-    SimSimd,
     NumKong,
 ]
