@@ -26,10 +26,8 @@ def isotropic(rng: np.random.Generator, count: int, dim: int) -> Vectors:
 def exact_scores(query: Vectors, vectors: Vectors) -> Vectors:
     """The matcher's scores, by its contract: sixteen sums in float64, folded in halves, rounded to float32."""
     dim = vectors.shape[1]
-    padding = (0, -dim % 16)
-    steps = np.pad(vectors.astype(np.float64) * query.astype(np.float64), ((0, 0), padding)).reshape(
-        len(vectors), -1, 16
-    )
+    products = vectors.astype(np.float64) * query.astype(np.float64)
+    steps = np.pad(products, ((0, 0), (0, -dim % 16))).reshape(len(vectors), (dim + 15) // 16, 16)
     sums = np.zeros((len(vectors), 16))
     for step in range(steps.shape[1]):
         sums += steps[:, step]
