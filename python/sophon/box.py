@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import cv2
@@ -186,12 +187,19 @@ class Box:
         return outcomes
 
     def delete(self, transaction: Transaction, seq: int, identity_ids: Iterable[str]) -> set[str]:
-        """Delete people, face and all, for command ``seq``; return those who were there."""
-        return {identity_id for identity_id in identity_ids if self._delete(transaction, seq, identity_id)}
+        """Delete people, face and all, for command ``seq``, and cancel what older enrolments still had to do for them.
+
+        Returns those who were there, or about to be.
+        """
+        ids = list(identity_ids)
+        gone = transaction.batches.underway(ids, before=seq)
+        transaction.batches.supersede(gone, before=seq, code=Code.BAD_REQUEST, detail=SUPERSEDED)
+        return gone | {identity_id for identity_id in ids if self._delete(transaction, seq, identity_id)}
 
     def wipe(self, transaction: Transaction, seq: int, *, users: bool, events: bool) -> None:
-        """Erase everybody, with galleries and permission groups, and/or all events."""
+        """Erase everybody, with galleries, permission groups and older enrolments under way, and/or all events."""
         if users:
+            transaction.batches.supersede_all(before=seq, code=Code.BAD_REQUEST, detail=SUPERSEDED)
             transaction.people.clear()
             transaction.groups.clear()
             transaction.permissions.clear()
@@ -206,6 +214,40 @@ class Box:
         """Name permission groups by id for command ``seq``, making those that are missing."""
         for permission_id, name in names.items():
             transaction.permissions.rename(permission_id, name, seq)
+
+    def bind(self, transaction: Transaction, group: str, identity_ids: Sequence[str]) -> None:
+        """Put people into a group that exists."""
+        transaction.groups.add_members(group, identity_ids)
+        self._follow_bindings(transaction, identity_ids)
+
+    def unbind(self, transaction: Transaction, group: str, identity_ids: Sequence[str]) -> None:
+        """Take people out of a group."""
+        transaction.groups.remove_members(group, identity_ids)
+        self._follow_bindings(transaction, identity_ids)
+
+    def delete_group(self, transaction: Transaction, seq: int, name: str, *, with_people: bool) -> None:
+        """Delete a group, and if wanted everybody in it, for command ``seq``. The default group is made again, empty."""
+        members = transaction.groups.members(name)
+        transaction.groups.delete(name)
+        transaction.groups.ensure(DEFAULT_GROUP)
+        if with_people:
+            self.delete(transaction, seq, members)
+        else:
+            self._follow_bindings(transaction, members)
+
+    def delete_permission(
+        self, transaction: Transaction, seq: int, permission_id: str, *, with_people: bool
+    ) -> None:
+        """Delete a permission group, and if wanted everybody who has it, for command ``seq``."""
+        members = transaction.permissions.members(permission_id)
+        if with_people:
+            self.delete(transaction, seq, members)
+        else:
+            for person in filter(None, map(transaction.people.get, members)):
+                left = [one for one in person.info.get("permission_ids", []) if one != permission_id]
+                transaction.people.put(replace(person, info={**person.info, "permission_ids": left}))
+        transaction.permissions.delete(permission_id)
+        self._follow_bindings(transaction, members)
 
     def configure(
         self,
@@ -348,12 +390,22 @@ class Box:
         groups = tuple(transaction.groups.of_person(identity_id))
         face = enrolment.face
         if face is None:
-            transaction.after_commit(
-                lambda: self._gallery.set_permissions(identity_id, enrolment.permission_ids)
-            )
+            self._follow_bindings(transaction, [identity_id])
             return
         transaction.people.put_face(identity_id, face)
         transaction.after_commit(lambda: self._show(identity_id, face, groups, enrolment.permission_ids))
+
+    def _follow_bindings(self, transaction: Transaction, identity_ids: Iterable[str]) -> None:
+        """Let the gallery follow what groups and permission groups people have at the end of the transaction."""
+        for identity_id in identity_ids:
+            groups = tuple(transaction.groups.of_person(identity_id))
+            permissions = tuple(transaction.permissions.of_person(identity_id))
+            transaction.after_commit(partial(self._rebind, identity_id, groups, permissions))
+
+    def _rebind(self, identity_id: str, groups: tuple[str, ...], permissions: tuple[str, ...]) -> None:
+        if identity_id in self._gallery:  # not so who was enrolled by other models
+            self._gallery.set_groups(identity_id, groups)
+            self._gallery.set_permissions(identity_id, permissions)
 
     def _show(
         self, identity_id: str, face: FaceRow, groups: tuple[str, ...], permissions: tuple[str, ...]

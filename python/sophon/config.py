@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 from urllib.parse import urlsplit
 
 import orjson
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sophon.errors import ConfigError
 
@@ -37,6 +38,13 @@ def _existing_file(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
     return path
+
+
+def _network(network: str) -> str:
+    try:
+        return str(ipaddress.ip_network(network))
+    except ValueError as error:
+        raise ValueError(f"must be a network, such as 192.168.1.0/24 ({error})") from None
 
 
 class Settings(BaseModel):
@@ -66,6 +74,22 @@ class Settings(BaseModel):
     )
     http_port: int = Field(
         default=5555, ge=0, le=65535, description="The HTTP API's port; 0 switches it off."
+    )
+    http_names: tuple[str, ...] = Field(
+        default=(),
+        description="Further names that callers of the HTTP API know this box by; its addresses and host name are known.",
+    )
+    http_open_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        default=(),
+        description="Networks, such as 192.168.1.0/24, whose callers need no token for the wire contract's calls. Whoever "
+        "is in them can enrol, read and erase everybody.",
+    )
+    http_tls_certificate: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
+        default=None,
+        description="The HTTP API's certificate chain (PEM); with it and http_tls_key the API speaks https.",
+    )
+    http_tls_key: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
+        default=None, description="The key of http_tls_certificate (PEM)."
     )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="The port of the Prometheus metrics; 0 switches them off."
@@ -187,6 +211,12 @@ class Settings(BaseModel):
         default="text", description="Lines for people, or one JSON object per line."
     )
 
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Settings:
+        if (self.http_tls_certificate is None) != (self.http_tls_key is None):
+            raise ValueError("http_tls_certificate and http_tls_key must be given together, or neither")
+        return self
+
 
 def load_settings(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from a TOML file and the environment, which wins.
@@ -219,7 +249,7 @@ def _read_file(file: Path) -> dict[str, Any]:
 def _from_environment(name: str, text: str) -> Any:
     """A list is written with commas, or as JSON; everything else is read from its text."""
     annotation = Settings.model_fields[name].annotation
-    if annotation == tuple[str, ...]:
+    if get_origin(annotation) is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if text.lstrip().startswith(("{", "[")):
         try:
@@ -235,6 +265,8 @@ def _describe(error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{key}: there is no such setting; known: {', '.join(sorted(Settings.model_fields))}"
     remedy = f"set it in the configuration file or as {ENVIRONMENT_PREFIX}{key.split('.')[0].upper()}"
+    if not key:
+        return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{key}: is required; {remedy}"
     reason = problem["msg"].removeprefix("Value error, ")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from sophon import __version__
-from sophon.api import ApiServer
+from sophon.api import Access, Analyses, ApiServer, Services, TlsFiles, guarded_app
 from sophon.box import Box
 from sophon.calibration import load_calibration
 from sophon.capture.ftp_server import FtpCameras
@@ -32,6 +34,7 @@ from sophon.recognition import EventLog, Recogniser, RecogniserOptions
 from sophon.reports import DevicePresence, Reports
 from sophon.status import LinkReport, Rates, StatusReport, read_store, write_status
 from sophon.store import EventsLimit, Store, StoreUnavailableError, open_or_salvage
+from sophon.tokens import Role, TokenCheck, all_tokens, new_token
 
 KEEP_DONE = 100_000
 KEEP_DONE_SECONDS = 7 * 24 * 3600
@@ -39,6 +42,16 @@ KEEP_DEAD = 1_000
 TICK_S = 0.1
 WATCH_SECONDS = 1.0
 TIDY_SECONDS = 60.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+#: Settings that the API may change.
+MOVABLE = ("dev_sno", "login_url")
+FIRST_TOKEN = """
+The HTTP API's first token, for administrators. It is shown this once and kept as a hash only:
+
+    {token}
+
+More: sophon token new|list|revoke
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +69,7 @@ class Daemon:
         self._parameters: RabbitMq | None = None
         self._lines: BrokerLines | None = None
         self._notifier: Notifier | None = None
+        self._warnings: list[str] = []
 
     def stop(self) -> None:
         """Ask it to end; safe in a signal handler."""
@@ -75,8 +89,8 @@ class Daemon:
         _log.info("box stopped")
 
     def _assemble(self, owned: ExitStack) -> None:
-        settings = self._settings
-        self._store = owned.enter_context(_open_store(settings.data_dir))
+        self._store = owned.enter_context(_open_store(self._settings.data_dir))
+        settings = self._settings = self._with_moves(self._settings)
         models = ModelPack.load(settings.model_dir)
         engine = owned.enter_context(FaceEngine(models))
         calibration = load_calibration(models.directory, engine.making_id)
@@ -105,7 +119,7 @@ class Daemon:
         )
         self._login = LoginKeeper(self._platform)
         trial = owned.enter_context(Trial(settings.model_dir))
-        enroller = Enroller(
+        self._enroller = enroller = Enroller(
             self._store,
             self._box,
             self._platform,
@@ -131,7 +145,7 @@ class Daemon:
         )
         self._assemble_recognition(owned, engine)
         if settings.http_port:
-            owned.enter_context(ApiServer(self._box, settings.http_host, settings.http_port))
+            owned.enter_context(self._api_server())
         if settings.metrics_port:
             owned.enter_context(
                 MetricsServer(lambda: self._last_report, settings.http_host, settings.metrics_port)
@@ -181,6 +195,83 @@ class Daemon:
                     passive_ports=range(ports[0], ports[1] + 1) if ports else None,
                 )
             )
+
+    def _with_moves(self, settings: Settings) -> Settings:
+        """The settings with the platform and the code that the API was told last: they win over the configuration."""
+        with self._store.read() as snapshot:
+            moved = {name: value for name in MOVABLE if (value := snapshot.settings.get(name)) is not None}
+        for name in moved:
+            if moved[name] != getattr(settings, name):
+                _log.warning("set by the API, not as configured", setting=name)
+        return settings.model_copy(update=moved)
+
+    def _api_server(self) -> ApiServer:
+        settings = self._settings
+        with self._store.write() as transaction:
+            if not all_tokens(transaction):
+                _, token = new_token(transaction, Role.ADMIN, "first")
+                # Not through the log, which is kept: this is the one time the token is to be seen.
+                print(FIRST_TOKEN.format(token=token), file=sys.stderr, flush=True)  # noqa: T201
+        networks = settings.http_open_networks
+        if networks:
+            self._warnings.append(f"the HTTP API needs no token from {', '.join(networks)}")
+            _log.warning("THE HTTP API IS OPEN: no token is needed from some networks", networks=networks)
+        certificate, key = settings.http_tls_certificate, settings.http_tls_key
+        if certificate is None and settings.http_host not in LOOPBACK:
+            self._warnings.append("the HTTP API speaks plain http beyond this machine")
+        services = Services(
+            store=self._store,
+            box=self._box,
+            station=self,
+            analyses=Analyses(settings.analyses),
+            pictures=settings.data_dir / "pictures",
+            recogniser=self._recogniser,
+            on_device=self._presence.saw,
+        )
+        access = Access(
+            TokenCheck(self._store),
+            open_networks=tuple(ipaddress.ip_network(network) for network in networks),
+            host_names=settings.http_names,
+        )
+        tls = TlsFiles(certificate, key) if certificate is not None and key is not None else None
+        return ApiServer(guarded_app(services, access), settings.http_host, settings.http_port, tls)
+
+    @property
+    def dev_sno(self) -> str:
+        """The authorisation code in use."""
+        return self._settings.dev_sno
+
+    @property
+    def login_url(self) -> str:
+        """Where the box logs in."""
+        return self._settings.login_url
+
+    def move(self, *, dev_sno: str | None = None, login_url: str | None = None) -> None:
+        """Take another code or platform: on disk when this returns, and logged in to soon."""
+        given = {"dev_sno": dev_sno, "login_url": login_url}
+        changes = {name: value for name, value in given.items() if value is not None}
+        with self._store.write() as transaction:
+            for name, value in changes.items():
+                transaction.settings.set(name, value)
+            # Inside, so that two moves end in memory as they end on disk.
+            settings = self._settings = self._settings.model_copy(update=changes)
+            self._executor.dev_sno = self._enroller.dev_sno = settings.dev_sno
+        self._platform.move(settings.login_url, settings.dev_sno)
+        self._login.log_in_now("DevSno or LoginUrl was set")
+
+    def report(self) -> StatusReport:
+        """How the box is, at most a second ago."""
+        if self._last_report is None:
+            raise SophonError(Code.SERVICE_BUSY, "the box is starting; try again soon")
+        return self._last_report
+
+    def wake(self) -> None:
+        """There is something new in the inbox."""
+        self._lanes.wake()
+
+    def check_callable(self, url: str) -> None:
+        """Refuse an address that this box does not call."""
+        self._platform.check_callable(url)
 
     def _watch(self, ready: Callable[[], None]) -> None:
         is_ready = False
@@ -310,6 +401,7 @@ class Daemon:
                 for ip, age in self._streams.frame_ages.items()
             },
             rates=self._rates.of(stored["counters"]),
+            warnings=self._warnings,
             **stored,
         )
 

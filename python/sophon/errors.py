@@ -6,7 +6,10 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The contract's status codes; ``code // 100`` is the HTTP status (0 is 200)."""
+    """The contract's status codes; ``code // 100`` is the HTTP status (0 is 200).
+
+    Of its own the box adds 40100, 40300, 40500, 42900 and 50300: the contract knows no access control.
+    """
 
     SUCCESS = 0
     BAD_REQUEST = 40000
@@ -27,15 +30,20 @@ class Code(IntEnum):
     GALLERY_FULL = 40015
     PARAM_ERROR = 40071
     FOG_PARAM_ERROR = 40091
+    UNAUTHORIZED = 40100
+    FORBIDDEN = 40300
     NOT_FOUND = 40400
     ID_NOT_FOUND = 40401
     FOG_NOT_FOUND = 40491
+    METHOD_NOT_ALLOWED = 40500
     PAYLOAD_TOO_LARGE = 41300
     FOG_CONTENT_TYPE_ERROR = 41591
+    TOO_MANY_REQUESTS = 42900
     SERVER_PROCESS_FAILED = 50072
     REMOTE_SERVER_FAILED = 50073
     REMOTE_DATA_FAILED = 50074
     NOT_IMPLEMENTED = 50100
+    SERVICE_BUSY = 50300
 
 
 class SophonError(Exception):

@@ -25,6 +25,7 @@ class LoginKeeper:
         self._latest: LoginResponse | None = None
         self._problem = "not logged in yet"
         self._wanted = threading.Event()
+        self._at_once = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="login", daemon=True)
 
@@ -60,9 +61,16 @@ class LoginKeeper:
             _log.warning("logging in again", reason=reason)
             self._wanted.set()
 
+    def log_in_now(self, reason: str) -> None:
+        """Log in at once: the platform or the code is another."""
+        _log.info("logging in again", reason=reason)
+        self._wanted.set()
+        self._at_once.set()
+
     def close(self) -> None:
         """End the thread; a call under way is left to itself."""
         self._stopping.set()
+        self._at_once.set()
         self._wanted.set()
         self._thread.join(1.0)
 
@@ -79,21 +87,23 @@ class LoginKeeper:
         pauses = Pauses(1.0, 60.0)
         while True:
             self._wanted.wait()
+            self._at_once.clear()
             if self._stopping.is_set():
                 return
             try:
                 self._platform.login()
             except SophonError as error:
                 self._report(str(error))
-                self._stopping.wait(pauses.next())
+                self._at_once.wait(pauses.next())
             except Exception as error:  # noqa: BLE001 - a thread's edge
                 _log.exception("logging in failed inside")
                 self._report(f"failed inside: {type(error).__name__}")
-                self._stopping.wait(pauses.next())
+                self._at_once.wait(pauses.next())
             else:
                 pauses.reset()
-                self._wanted.clear()
-                self._stopping.wait(LOGIN_AGAIN_SECONDS)
+                if not self._at_once.is_set():  # else the login was that of before
+                    self._wanted.clear()
+                self._at_once.wait(LOGIN_AGAIN_SECONDS)
 
     def _report(self, problem: str) -> None:
         """Log the reason each time it changes, not each time it comes."""

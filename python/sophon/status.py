@@ -70,6 +70,7 @@ class StatusReport(BaseModel):
     recognition: dict[str, int] = {}
     receivers: dict[str, str] = {}
     streams: dict[str, str] = {}
+    warnings: list[str] = []
 
 
 def read_store(store: Store) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -217,14 +218,20 @@ def test_the_api_compares_a_picture(
     add_everybody(platform, people)
 
     def compare(**fields: object) -> dict[str, Any]:
-        answer = httpx.post(f"http://127.0.0.1:{port}/SophonMatch/api/PictureMatch", json=fields)
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/SophonMatch/api/PictureMatch",
+            json=fields,
+            headers={"Authorization": f"Bearer {token}"},
+        )
         value = orjson.loads(answer.content)
         assert answer.status_code == (200 if "data" in value else value["error"]["code"] // 100)
         return dict(value.get("data") or value["error"])
 
     known = encode_photo((people / "barack_obama" / "obama3.jpg").read_bytes())
     stranger = encode_photo((people / "eileen_collins" / "astronaut.png").read_bytes())
-    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO, http_port=port):
+    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO, http_port=port) as box:
+        # Shown at the first start, once, and good until it is revoked.
+        [token] = re.findall(r"^    (sophon_\S+)$", box.log.read_text(), re.MULTILINE)
         assert compare(rgb_image_base64=known)["code"] == 40008
         desk.call(AddUsersPlus(userid_list=["E1", "E2"], extend_params=FETCHED))
         match = compare(rgb_image_base64=known, need_register_photo=True)

@@ -1,5 +1,8 @@
-"""The box's own HTTP API."""
+"""The box's own HTTP API: the contract's calls and `/api/v1`, behind one guard."""
 
-from sophon.api.server import ApiServer
+from sophon.api.app import guarded_app, make_app
+from sophon.api.guard import Access
+from sophon.api.server import ApiServer, TlsFiles
+from sophon.api.services import Analyses, Services, Station
 
-__all__ = ["ApiServer"]
+__all__ = ["Access", "Analyses", "ApiServer", "Services", "Station", "TlsFiles", "guarded_app", "make_app"]

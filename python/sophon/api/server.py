@@ -2,37 +2,72 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import ssl
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sophon.api.app import make_app
-from sophon.box import Box
 from sophon.errors import ConfigError
 
 CLOSE_SECONDS = 5
+#: A connection that has not sent a whole request head by then is closed.
+HEAD_SECONDS = 10.0
+#: Beyond this many, the connection that has been idle longest makes room for a new one.
+MAX_CONNECTIONS = 400
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """A certificate chain and its key, both PEM."""
+
+    certificate: Path
+    key: Path
 
 
 class ApiServer:
-    """Serves the API at one address while it is open."""
+    """Serves an application at one address while it is open."""
 
-    def __init__(self, box: Box, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, tls: TlsFiles | None = None) -> None:
+        """Raise ConfigError if the certificate or its key can't be used."""
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(box),
-                log_config=None,
-                access_log=False,
-                limit_concurrency=64,
-                timeout_keep_alive=5,
-                timeout_graceful_shutdown=CLOSE_SECONDS,
-            )
+        config = uvicorn.Config(
+            app,
+            http=_BoundedConnection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # nobody may say that they are somebody else
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=CLOSE_SECONDS,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
         )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"http_tls_certificate: can't be used with http_tls_key: {error}") from error
+        if config.ssl is not None:
+            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it serves at."""
+        assert self._socket is not None
+        return int(self._socket.getsockname()[1])
 
     def __enter__(self) -> ApiServer:
         """Bind and begin to serve. Raises ConfigError if the address can't be had."""
@@ -46,6 +81,7 @@ class ApiServer:
             raise ConfigError(
                 f"http_port: {self._host}:{self._port} can't be used ({error.strerror}); set another http_port"
             ) from error
+        self._socket.listen(512)
         self._thread.start()
         return self
 
@@ -60,3 +96,36 @@ class ApiServer:
     def _serve(self) -> None:
         assert self._socket is not None
         self._server.run(sockets=[self._socket])
+
+
+class _BoundedConnection(H11Protocol):
+    """A connection that must say what it wants soon, and gives way to new ones while it wants nothing."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._close_oldest_idle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        self._head_timer.cancel()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
+        super().on_response_complete()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle and not self.transport.is_closing():
+            self.transport.close()
+
+    def _close_oldest_idle(self) -> None:
+        idle = (one for one in self.connections if isinstance(one, _BoundedConnection) and one._is_idle)
+        oldest = min(idle, key=lambda one: one._head_timer.when(), default=None)
+        if oldest is not None and oldest is not self and isinstance(oldest.transport, asyncio.Transport):
+            oldest.transport.abort()

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import calibrate, devices, doctor, enroll, events, fiqa, inbox, models, search, status
+from sophon.cli import calibrate, devices, doctor, enroll, events, fiqa, inbox, models, search, status, token
 from sophon.errors import Code, SophonError
 
 
@@ -44,6 +44,7 @@ app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(events.app, name="events")
 app.add_typer(devices.app, name="devices")
+app.add_typer(token.app, name="token")
 try:
     from sophon.cli import demo, platform, run
 except ModuleNotFoundError as missing:  # the engine alone is installed

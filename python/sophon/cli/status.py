@@ -73,6 +73,8 @@ def _render(report: StatusReport, runs: bool) -> Group:
     head = Table(show_header=False, box=None)
     head.add_row("box", f"{report.dev_sno}, sophon {report.version}, pid {report.pid}")
     head.add_row("phase", phase)
+    for warning in report.warnings:
+        head.add_row("[bold red]warning[/]", warning)
     head.add_row("login", report.login)
     head.add_row("people", f"{report.people}, of which {report.recognisable} can be recognised")
     head.add_row("inbox", _counts(report.inbox))

@@ -102,7 +102,7 @@ class Enroller:
         self._store = store
         self._box = box
         self._platform = platform
-        self._dev_sno = dev_sno
+        self.dev_sno = dev_sno
         self._people_per_fetch = people_per_fetch
         self._trial = trial
         self._window = downloads + analyses
@@ -258,7 +258,7 @@ class Enroller:
                 return
             outcomes = [_outcome(item) for item in transaction.batches.settled(row.seq)]
             people = PeopleResult.of(outcomes)
-            answer(transaction, row, succeeded(command, self._dev_sno, people), command.notify_path)
+            answer(transaction, row, succeeded(command, self.dev_sno, people), command.notify_path)
             transaction.batches.clear(row.seq)
         _log.info(
             "command done",
@@ -274,7 +274,7 @@ class Enroller:
         with self._store.write() as transaction:
             if transaction.inbox.count_attempt(row.seq) < MAX_FAILURES:
                 return
-            result = failed(command, self._dev_sno, SophonError(Code.SERVER_PROCESS_FAILED, reason))
+            result = failed(command, self.dev_sno, SophonError(Code.SERVER_PROCESS_FAILED, reason))
             set_aside(transaction, row, result, command.notify_path, reason=reason)
             transaction.batches.clear(row.seq)
 

@@ -67,7 +67,7 @@ class Executor:
         self._store = store
         self._box = box
         self._enroller = enroller
-        self._dev_sno = dev_sno
+        self.dev_sno = dev_sno
         self._patience_s = patience_s
         self._trial = trial
         self._head = 0
@@ -83,7 +83,7 @@ class Executor:
         """File one message on disk."""
         with self._store.write() as transaction:
             return take_in(
-                transaction, body, self._dev_sno, redelivered=redelivered, first_of_link=first_of_link
+                transaction, body, self.dev_sno, redelivered=redelivered, first_of_link=first_of_link
             ).intake
 
     def take_in_all(self, messages: Sequence[tuple[bytes, bool]], *, first_of_link: bool) -> list[int]:
@@ -93,7 +93,7 @@ class Executor:
                 take_in(
                     transaction,
                     body,
-                    self._dev_sno,
+                    self.dev_sno,
                     redelivered=redelivered,
                     first_of_link=first_of_link and number == 0,
                 ).seq
@@ -196,7 +196,7 @@ class Executor:
     def _carry_out(self, transaction: Transaction, row: InboxRow, command: _Parsed) -> Code:
         """Carry out one command wholly, or not at all."""
         if isinstance(command, ContractError):
-            answer_unread(transaction, row, self._dev_sno, command)
+            answer_unread(transaction, row, self.dev_sno, command)
             return command.code
         try:
             with transaction.savepoint():
@@ -204,7 +204,7 @@ class Executor:
                     add_users_plus.plan(command, transaction, row.seq)
                 else:
                     result = _EXECUTE[type(command)](command, transaction, self._box, row.seq)
-                    answer(transaction, row, succeeded(command, self._dev_sno, result), command.notify_path)
+                    answer(transaction, row, succeeded(command, self.dev_sno, result), command.notify_path)
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - a request's edge: a defect is answered, not passed on
@@ -213,7 +213,7 @@ class Executor:
             set_aside(
                 transaction,
                 row,
-                failed(command, self._dev_sno, failure),
+                failed(command, self.dev_sno, failure),
                 command.notify_path,
                 reason=str(failure),
             )
@@ -238,12 +238,12 @@ class Executor:
         self, transaction: Transaction, row: InboxRow, command: _Parsed, outcome: Message | SophonError
     ) -> Code:
         if isinstance(command, ContractError):
-            answer_unread(transaction, row, self._dev_sno, command)
+            answer_unread(transaction, row, self.dev_sno, command)
             return command.code
         if not isinstance(outcome, SophonError):
-            answer(transaction, row, succeeded(command, self._dev_sno, outcome), command.notify_path)
+            answer(transaction, row, succeeded(command, self.dev_sno, outcome), command.notify_path)
             return Code.SUCCESS
-        result = failed(command, self._dev_sno, outcome)
+        result = failed(command, self.dev_sno, outcome)
         if outcome.code is Code.SERVER_PROCESS_FAILED:
             set_aside(transaction, row, result, command.notify_path, reason=str(outcome))
         else:

@@ -40,15 +40,20 @@ _FAILURE = {
     Code.GALLERY_FULL: "人脸库已满",
     Code.PARAM_ERROR: "参数错误",
     Code.FOG_PARAM_ERROR: "参数错误",
+    Code.UNAUTHORIZED: "未授权",
+    Code.FORBIDDEN: "禁止访问",
     Code.NOT_FOUND: "未找到",
     Code.ID_NOT_FOUND: "编号不存在",
     Code.FOG_NOT_FOUND: "资源不存在",
+    Code.METHOD_NOT_ALLOWED: "不支持的请求方法",
     Code.PAYLOAD_TOO_LARGE: "请求内容过大",
+    Code.TOO_MANY_REQUESTS: "请求过于频繁",
     Code.FOG_CONTENT_TYPE_ERROR: "内容类型错误",
     Code.SERVER_PROCESS_FAILED: "服务处理失败",
     Code.REMOTE_SERVER_FAILED: "远程服务请求失败",
     Code.REMOTE_DATA_FAILED: "远程服务数据错误",
     Code.NOT_IMPLEMENTED: "功能未提供",
+    Code.SERVICE_BUSY: "服务繁忙",
 }
 
 

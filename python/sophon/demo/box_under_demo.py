@@ -28,6 +28,7 @@ from sophon.models import ModelPack
 from sophon.platform import PlatformClient
 from sophon.sim import BrokerNode, PlatformDesk, QueueMessage, ReferencePlatform
 from sophon.store import Kind, Store
+from sophon.tokens import Role, new_token
 
 DEV_SNO = "DEMO0001"
 READY_SECONDS = 120.0
@@ -64,10 +65,12 @@ def daemon_box(platform: ReferencePlatform, folder: Path) -> Iterator[BoxUnderDe
         lines = node.add_box(DEV_SNO)
         platform.add_box(DEV_SNO, lines)
         port = _free_port()
+        with Store(folder / "box") as store, store.write() as transaction:
+            _, token = new_token(transaction, Role.DEVICE, "demo")
         with (
             _daemon(platform.login_url, folder, port),
             PlatformDesk(lines) as desk,
-            httpx.Client(trust_env=False) as http,
+            httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as http,
         ):
             yield _DaemonBox(desk, http, f"http://127.0.0.1:{port}")
 

@@ -114,6 +114,24 @@ class PlatformClient:
         self._closed.set()
         self._line.close()
 
+    def move(self, login_url: str, dev_sno: str) -> None:
+        """Belong to another platform, or be known by another code; nothing is sent before the next login."""
+        with self._login_lock:
+            self._login_url, self._dev_sno = login_url, dev_sno
+            self._token = SecretStr("")  # the old platform's token is not the new one's business
+            self._image_server = None
+            self._line.policy = UrlPolicy(login_url, (), self._allowed_hosts, self._own_ports)
+
+    def check_callable(self, url: str) -> None:
+        """Refuse an address that someone here names, as far as it can be judged before it is called.
+
+        Raises:
+            RefusedAddressError: as `UrlPolicy` does, but that the host need not be known already.
+        """
+        policy = UrlPolicy(self._login_url, (url,), self._allowed_hosts, self._own_ports)
+        policy.check_url(url)
+        policy.check_literal(url)
+
     def login(self) -> LoginResponse:
         """Log in once; token and image server are used from then on.
 

@@ -7,6 +7,7 @@ checked, and the connection goes to a checked address, so that a name that chang
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
 
 import httpx
@@ -86,6 +87,26 @@ class UrlPolicy:
             raise RefusedAddressError(
                 f"{host} is at the special address {ip}; if it may be called, add it to the setting allowed_hosts"
             )
+
+    def check_literal(self, url: str) -> None:
+        """Refuse a URL whose host is an address already, in whatever way it is written, or this machine's own name for itself.
+
+        Raises:
+            RefusedAddressError: as `check_address`.
+        """
+        parsed = _parse(url)
+        host = parsed.host.lower().rstrip(".")
+        port = parsed.port or (443 if parsed.scheme == "https" else 80)
+        if host == "localhost" or host.endswith(".localhost"):
+            self.check_address(host, "127.0.0.1", port)
+            return
+        try:
+            # The system's own reading: it takes 127.1, 2130706433 and 0x7f000001 for what they are.
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except OSError:
+            return  # a name: it is checked when it is called
+        for entry in found:
+            self.check_address(host, str(entry[4][0]).partition("%")[0], port)
 
     def _allows(self, host: str) -> bool:
         if host == self._platform or host in self._named or host in self._hosts or "*" in self._hosts:

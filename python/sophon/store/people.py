@@ -77,6 +77,17 @@ class People:
         ).fetchone()
         return PersonRow(row[0], orjson.loads(row[1]), row[2], row[3], row[4]) if row else None
 
+    def page(self, limit: int, skip: int = 0, *, group: str | None = None, text: str = "") -> list[PersonRow]:
+        """People by id, only those of a group, or whose id or name contains a text."""
+        rows = self._connection.execute(
+            "SELECT identity_id, info, register_type, last_seq, enrolled_at FROM people p WHERE "
+            "(:group IS NULL OR EXISTS (SELECT 1 FROM group_members g WHERE g.identity_id = p.identity_id "
+            "AND group_name = :group)) AND (:text = '' OR instr(lower(identity_id), lower(:text)) "
+            "OR instr(lower(info ->> '$.name'), lower(:text))) ORDER BY identity_id LIMIT :limit OFFSET :skip",
+            {"group": group, "text": text, "limit": limit, "skip": skip},
+        )
+        return [PersonRow(row[0], orjson.loads(row[1]), row[2], row[3], row[4]) for row in rows]
+
     def put(self, person: PersonRow) -> None:
         """Insert the person, or replace all of its fields; face and groups stay."""
         self._connection.execute(

@@ -36,6 +36,31 @@ class Permissions:
             for key, name, description, info in rows
         ]
 
+    def find(self, id_or_name: str) -> PermissionGroup | None:
+        """The group of that id, or else the first of that name."""
+        found = [group for group in self.all() if id_or_name in (group.permission_id, group.name)]
+        return min(found, key=lambda group: group.permission_id != id_or_name, default=None)
+
+    def put(self, group: PermissionGroup, seq: int) -> None:
+        """Insert the group, or replace what is said about it, for command ``seq``; its people stay."""
+        self._connection.execute(
+            "INSERT INTO permission_groups VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
+            "description = excluded.description, info = excluded.info, last_seq = excluded.last_seq",
+            (group.permission_id, group.name, group.description, orjson.dumps(group.info).decode(), seq),
+        )
+
+    def delete(self, permission_id: str) -> None:
+        """Remove the group; its people stay."""
+        self._connection.execute("DELETE FROM permission_groups WHERE permission_id = ?", (permission_id,))
+
+    def members(self, permission_id: str) -> list[str]:
+        """Who has the group."""
+        rows = self._connection.execute(
+            "SELECT identity_id FROM person_permissions WHERE permission_id = ? ORDER BY identity_id",
+            (permission_id,),
+        )
+        return [row[0] for row in rows]
+
     def ensure(self, permission_ids: Iterable[str]) -> None:
         """Make those that are missing, named by their id."""
         self._connection.executemany(

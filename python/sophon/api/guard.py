@@ -1,0 +1,264 @@
+"""What stands before every call: who may ask, from where, for what, and with how much.
+
+Nothing of a body is read before the caller is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sophon.api.answers import call_name, refuse
+from sophon.api.lockout import Lockout
+from sophon.contract.rest import MAX_PHOTO_CHARACTERS
+from sophon.errors import Code, SophonError
+from sophon.platform.url_policy import own_addresses
+from sophon.tokens import Role, TokenCheck
+
+OPEN_CALLS = frozenset({("GET", "/health")})
+#: The contract's own paths: what may be asked without a token from the networks that the settings name.
+CONTRACT_PATHS = ("/SophonMQ/", "/SophonFogSys/", "/SophonFace/", "/SophonMatch/")
+DEVICE_CALLS = frozenset(
+    {
+        ("POST", "/SophonFace/api/FIQA"),
+        ("POST", "/SophonMatch/api/PictureMatch"),
+        ("POST", "/api/v1/search"),
+        ("POST", "/api/v1/compare"),
+        ("GET", "/api/v1/status"),
+    }
+)
+ADMIN_READS = frozenset({"/api/v1/backup"})
+
+MAX_BODY = 2**20
+LARGE_BODY = MAX_PHOTO_CHARACTERS + MAX_BODY
+#: Calls that carry photographs.
+LARGE_CALLS = frozenset(
+    {
+        "/SophonFogSys/api/users",
+        "/SophonFogSys/api/GroupUsers",
+        "/SophonFace/api/FIQA",
+        "/SophonMatch/api/PictureMatch",
+        "/api/v1/search",
+        "/api/v1/enrolments",
+    }
+)
+VERY_LARGE_CALLS = frozenset({"/api/v1/compare"})
+BODY_SECONDS = 30.0
+DRAINED_BYTES = 64 * 2**20
+DRAIN_SECONDS = 3.0
+
+_log = structlog.get_logger(__name__)
+_audit = structlog.get_logger("sophon.audit")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may call.
+
+    Args:
+        tokens: whose a token is.
+        open_networks: addresses that need no token for the contract's calls.
+        host_names: further names that this box is called by.
+    """
+
+    tokens: TokenCheck
+    open_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    host_names: tuple[str, ...] = ()
+
+
+class Guard:
+    """ASGI middleware: refuses, bounds, and writes the audit log."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+        self._lockout = Lockout()
+        self._hosts = _OwnHosts(access.host_names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on, or answer it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # the API has no web sockets
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        caller = "-"
+        status = 0
+
+        async def noting_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            self._check_host(headers)
+            caller = self._admit(scope, headers)
+            limit = _limit(scope["path"])
+            if int(headers.get("content-length", "0") or "0") > limit:
+                raise _too_large(limit)
+        except SophonError as error:
+            await _drain(receive)
+            response = refuse(error)
+            response.headers["Connection"] = "close"
+            if error.code is Code.TOO_MANY_REQUESTS:
+                left = self._lockout.seconds_left(_address(scope))
+                response.headers["Retry-After"] = str(int(left) + 1)
+            _audit.info("refused", caller=caller, address=_address(scope), code=int(error.code))
+            await response(scope, receive, noting_send)
+            return
+        try:
+            await self._app(scope, _bounded(receive, limit), noting_send)
+        except Exception:
+            if not status:
+                raise
+        if scope["method"] not in ("GET", "HEAD"):
+            _audit.info(
+                "call", caller=caller, address=_address(scope), call=call_name(scope), http_status=status
+            )
+
+    def _check_host(self, headers: Mapping[str, str]) -> None:
+        """A page in somebody's browser must reach the box neither by its own name (DNS rebinding) nor from its own site."""
+        host = headers.get("host", "")
+        if not self._hosts.knows(host):
+            raise SophonError(
+                Code.FORBIDDEN,
+                "Host: this box is not called so; use its address, or add the name to the setting http_names",
+            )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            raise SophonError(Code.FORBIDDEN, "Origin: pages of other sites must not call this box")
+
+    def _admit(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        """Who calls. Raises SophonError if they may not."""
+        method, path, address = scope["method"], scope["path"], _address(scope)
+        if (method, path) in OPEN_CALLS:
+            return "anybody"
+        if self._lockout.seconds_left(address):
+            raise SophonError(
+                Code.TOO_MANY_REQUESTS, "too many wrong tokens came from this address; try again later"
+            )
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token:
+            owner = self._access.tokens.owner(token.strip())
+            if owner is None:
+                if self._lockout.failed(address):
+                    _log.warning("an address that tries tokens is locked out", address=address)
+                raise SophonError(Code.UNAUTHORIZED, "the token is wrong or was revoked")
+            self._lockout.succeeded(address)
+            if not _permits(owner.role, method, path):
+                raise SophonError(Code.FORBIDDEN, f"a token of the role {owner.role.value} may not do this")
+            return owner.id
+        if path.startswith(CONTRACT_PATHS) and self._is_open_to(address):
+            return "without token"
+        raise SophonError(
+            Code.UNAUTHORIZED, "a token is needed: Authorization: Bearer <token>; make one: sophon token new"
+        )
+
+    def _is_open_to(self, address: str) -> bool:
+        try:
+            ip = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        return any(ip in network for network in self._access.open_networks)
+
+
+class _OwnHosts:
+    """The names and addresses that this machine may be called by."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        own = socket.gethostname().lower()
+        self._names = {"localhost", own, f"{own}.local", *(name.lower() for name in names)}
+        self._addresses: set[str] = set()
+        self._read_at = float("-inf")
+
+    def knows(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return name in self._names or self._is_own_address(name)
+
+    def _is_own_address(self, name: str) -> bool:
+        try:
+            ip = str(ipaddress.ip_address(name.partition("%")[0]))
+        except ValueError:
+            return False
+        if ip not in self._addresses and time.monotonic() - self._read_at > 1.0:
+            self._addresses = {str(one) for one in own_addresses()}
+            self._read_at = time.monotonic()
+        return ip in self._addresses
+
+
+def _permits(role: Role, method: str, path: str) -> bool:
+    if role is Role.ADMIN:
+        return True
+    if role is Role.DEVICE:
+        return (method, path) in DEVICE_CALLS
+    return method in ("GET", "HEAD") and path not in ADMIN_READS
+
+
+def _limit(path: str) -> int:
+    if path in VERY_LARGE_CALLS:
+        return 2 * LARGE_BODY
+    return LARGE_BODY if path in LARGE_CALLS else MAX_BODY
+
+
+def _too_large(limit: int) -> SophonError:
+    return SophonError(Code.PAYLOAD_TOO_LARGE, f"the body is larger than {limit // 2**20} MiB")
+
+
+def _bounded(receive: Receive, limit: int) -> Callable[[], Any]:
+    """The body, cut off where it is too large or too slow."""
+    size = 0
+    deadline = time.monotonic() + BODY_SECONDS
+    complete = False
+
+    async def bounded() -> Message:
+        nonlocal size, complete
+        if complete:  # what comes now is the caller's leaving, whenever that is
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
+        except asyncio.TimeoutError:
+            raise SophonError(
+                Code.BAD_REQUEST, f"the body did not come within {BODY_SECONDS:.0f} s"
+            ) from None
+        size += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if size > limit:
+            raise _too_large(limit)
+        return message
+
+    return bounded
+
+
+async def _drain(receive: Receive) -> None:
+    """Let a refused body run into nothing, within limits: a caller in the middle of sending would miss the answer."""
+    left = DRAINED_BYTES
+    deadline = time.monotonic() + DRAIN_SECONDS
+    with contextlib.suppress(asyncio.TimeoutError):
+        while left > 0:
+            message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
+            left -= len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""

@@ -1,0 +1,89 @@
+"""What the API's calls work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeVar
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from fastapi import Depends, Request
+
+from sophon.box import Box
+from sophon.errors import Code, SophonError
+from sophon.recognition import Recogniser
+from sophon.status import StatusReport
+from sophon.store import Store
+
+# Photographs wait in memory for their turn, so only so many may.
+MAX_WAITING = 32
+
+T = TypeVar("T")
+
+
+class Station(Protocol):
+    """The running daemon, as far as the API asks it."""
+
+    @property
+    def dev_sno(self) -> str:
+        """The authorisation code in use."""
+
+    @property
+    def login_url(self) -> str:
+        """Where the box logs in."""
+
+    def move(self, *, dev_sno: str | None = None, login_url: str | None = None) -> None:
+        """Take another code or platform: on disk when this returns, and logged in to soon."""
+
+    def report(self) -> StatusReport:
+        """How the box is."""
+
+    def wake(self) -> None:
+        """There is something new in the inbox."""
+
+    def check_callable(self, url: str) -> None:
+        """Refuse an address that this box does not call. Raises RefusedAddressError."""
+
+
+class Analyses:
+    """The turn of photographs at the engine: a bounded number at once, a bounded number waiting."""
+
+    def __init__(self, at_once: int) -> None:
+        self._limiter = CapacityLimiter(at_once)
+        self._waiting = 0
+
+    async def run(self, work: Callable[..., T], *values: Any) -> T:
+        """Do ``work(*values)`` in a thread when its turn comes. Raises SophonError SERVICE_BUSY if too many wait."""
+        if self._waiting >= MAX_WAITING:
+            raise SophonError(Code.SERVICE_BUSY, f"{MAX_WAITING} photographs wait already; try again soon")
+        self._waiting += 1
+        try:
+            return await anyio.to_thread.run_sync(work, *values, limiter=self._limiter)
+        finally:
+            self._waiting -= 1
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything the calls share."""
+
+    store: Store
+    box: Box
+    station: Station
+    analyses: Analyses
+    pictures: Path
+    """The one folder that `image_file_path` may name files of."""
+    recogniser: Recogniser | None = None
+    """Makes events of pictures that sub-devices hand in."""
+    on_device: Callable[[str], None] = lambda _ip: None
+    """Hears that a sub-device lives."""
+
+
+def _of_app(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Here = Annotated[Services, Depends(_of_app)]
