@@ -23,6 +23,7 @@ from sophon.capture.streams import Streams
 from sophon.commands import Enroller, Executor, Lanes, Room, Trial
 from sophon.config import Settings
 from sophon.contract import RabbitMq
+from sophon.doors import DoorKeeper
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
 from sophon.login import LoginKeeper
@@ -30,7 +31,7 @@ from sophon.metrics import MetricsServer
 from sophon.models import ModelPack
 from sophon.mq import BrokerLines, LineOptions, Tls
 from sophon.platform import Notifier, PlatformClient
-from sophon.recognition import EventLog, Recogniser, RecogniserOptions
+from sophon.recognition import EventLog, Recogniser, RecogniserOptions, Sighting
 from sophon.reports import DevicePresence, Reports
 from sophon.status import LinkReport, Rates, StatusReport, read_store, write_status
 from sophon.store import EventsLimit, Store, StoreUnavailableError, open_or_salvage
@@ -171,6 +172,7 @@ class Daemon:
                 history_batch=settings.history_batch,
             )
         )
+        self._doors = owned.enter_context(DoorKeeper(self._store))
         self._recogniser = Recogniser(
             self._store,
             self._box,
@@ -178,7 +180,7 @@ class Daemon:
                 self._store,
                 EventsLimit(settings.events_kept, settings.events_undelivered, settings.events_max_mb << 20),
             ),
-            self._reports.offer,
+            self._tell,
             RecogniserOptions(settings.filter_level, settings.cooldown_s, settings.stranger_s),
         )
         self._streams = owned.enter_context(Streams(self._store, engine, self._recogniser, self._presence))
@@ -272,6 +274,10 @@ class Daemon:
     def check_callable(self, url: str) -> None:
         """Refuse an address that this box does not call."""
         self._platform.check_callable(url)
+
+    def _tell(self, sighting: Sighting) -> None:
+        self._doors.offer(sighting)
+        self._reports.offer(sighting)
 
     def _watch(self, ready: Callable[[], None]) -> None:
         is_ready = False
@@ -394,7 +400,7 @@ class Daemon:
             },
             no_room=self._room.reason,
             recognisable=len(self._box),
-            recognition={**self._recogniser.counts, **self._reports.counts},
+            recognition={**self._recogniser.counts, **self._reports.counts, **self._doors.counts},
             receivers=self._reports.problems,
             streams={
                 ip: self._streams.problems.get(ip) or ("" if age is None else f"newest frame {age:.1f} s old")

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import calibrate, devices, doctor, enroll, events, fiqa, inbox, models, search, status, token
+from sophon.cli import calibrate, doctor, enroll, events, fiqa, inbox, models, search, status, token
 from sophon.errors import Code, SophonError
 
 
@@ -43,14 +43,14 @@ app.add_typer(models.app, name="models")
 app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(events.app, name="events")
-app.add_typer(devices.app, name="devices")
 app.add_typer(token.app, name="token")
 try:
-    from sophon.cli import demo, platform, run
+    from sophon.cli import demo, devices, platform, run
 except ModuleNotFoundError as missing:  # the engine alone is installed
-    _without_server(missing, "demo", "platform", "run")
+    _without_server(missing, "demo", "devices", "platform", "run")
 else:
     app.command("demo")(demo.demo)
+    app.add_typer(devices.app, name="devices")
     app.add_typer(platform.app, name="platform")
     app.command("run")(run.run)
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from sophon.capture.ftp_password import hash_password
 from sophon.cli.box_data import AsJson, DataDir, open_store, print_json
 from sophon.config import DEFAULT_DATA_DIR
+from sophon.doors.relay import check_relay_url
 from sophon.errors import Code, SophonError
 from sophon.store import DEFAULT_GROUP, DeviceRow, Snapshot, Store
 
@@ -71,6 +72,13 @@ def add(
         str,
         typer.Option(help="Of static and dynamic: an rtsp:// address, a video file or a folder of frames."),
     ] = "",
+    door: Annotated[
+        str,
+        typer.Option(
+            help="The relay of its door, http://HOST:PORT/PATH or tcp://HOST:PORT: it gets an order in JSON when "
+            "someone is recognised."
+        ),
+    ] = "",
     ftp_user: Annotated[
         str,
         typer.Option(
@@ -87,6 +95,8 @@ def add(
 ) -> None:
     """Attach a sub-device, or change it."""
     _check(ip, device_type, stream)
+    if door:
+        check_relay_url(door)
     if ftp_user and device_type is not DeviceType.SNAPSHOT:
         raise SophonError(Code.PARAM_ERROR, f"--ftp-user: a {device_type.value} does not upload")
     if ftp_user and not ftp_password:
@@ -102,6 +112,7 @@ def add(
             memo=memo,
             location=location,
             stream_url=stream,
+            door_url=door,
             ftp_user=ftp_user,
             ftp_password=hash_password(ftp_password) if ftp_user else "",
         )
@@ -120,7 +131,7 @@ def list_devices(data_dir: DataDir = DEFAULT_DATA_DIR, as_json: AsJson = False) 
     if as_json:
         print_json(rows)
         return
-    table = Table("ip", "type", "name", "direction", "group", "permission", "location", "memo")
+    table = Table("ip", "type", "name", "direction", "group", "permission", "location", "memo", "door")
     for row in rows:
         table.add_row(*(str(value) for key, value in row.items() if key != "stream"))
     Console().print(table)
@@ -180,6 +191,7 @@ def _plain(device: DeviceRow) -> dict[str, str]:
         "permission": device.permission_id,
         "location": device.location,
         "memo": device.memo,
+        "door": device.door_url,
         "stream": _without_password(device.stream_url),
     }
 
