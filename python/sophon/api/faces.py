@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +36,8 @@ async def fiqa(here: Here, body: Annotated[FiqaCall, reads(FiqaCall)]) -> JsonRe
 @router.post("/SophonMatch/api/PictureMatch", response_model=Data[PictureMatched], tags=["SophonMatch"])
 async def picture_match(here: Here, body: Annotated[PictureMatch, reads(PictureMatch)]) -> JsonResponse:
     """Compare the largest face of a picture with a gallery."""
-    return await here.analyses.run(_picture_match, here, body)
+    # The wait for a turn and the decoding count too: a door must not open for who is gone.
+    return await here.analyses.run(_picture_match, here, body, time.monotonic())
 
 
 def _fiqa(here: Services, body: FiqaCall) -> JsonResponse:
@@ -43,12 +45,12 @@ def _fiqa(here: Services, body: FiqaCall) -> JsonResponse:
     return answer([FaceQualityRecord.model_validate(quality.to_dict()) for quality in qualities])
 
 
-def _picture_match(here: Services, body: PictureMatch) -> JsonResponse:
+def _picture_match(here: Services, body: PictureMatch, arrived: float) -> JsonResponse:
     picture = _picture(here, body)
     device = _device(here, body)
     if device is not None and here.recogniser is not None:
         here.on_device(device.ip)
-        return answer(_matched(here, body, *_sighted(here.recogniser, device, picture, body)))
+        return answer(_matched(here, body, *_sighted(here.recogniser, device, picture, body, arrived)))
     comparison = here.box.compare(
         picture, group=body.group_name, permission=body.permission_name, min_face_size=body.min_face_size
     )
@@ -70,10 +72,10 @@ def _device(here: Services, body: PictureMatch) -> DeviceRow | None:
 
 
 def _sighted(
-    recogniser: Recogniser, device: DeviceRow, picture: bytes, body: PictureMatch
+    recogniser: Recogniser, device: DeviceRow, picture: bytes, body: PictureMatch, arrived: float
 ) -> tuple[float, Known | None]:
     """What the sub-device's picture shows; it is an event, too."""
-    capture = Capture.now(load_photo(picture), device, body.grab_fiqa_info)
+    capture = Capture.now(load_photo(picture), device, body.grab_fiqa_info, clock=arrived)
     decisions = recogniser.recognise(capture, largest_only=True, min_face_size=body.min_face_size)
     if not decisions:
         raise SophonError(Code.NO_FACE, "no face in the picture, or none that is good enough")

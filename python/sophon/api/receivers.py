@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, TypeVar
 
-import httpx
 from fastapi import APIRouter
 
 from sophon.api.answers import JsonResponse, answer
@@ -23,7 +22,7 @@ from sophon.contract.rest import (
     MonitorServer,
     MonitorServerUrl,
 )
-from sophon.errors import Code, SophonError
+from sophon.doors import Order, send_order
 from sophon.reports.receivers import EVENT_SERVER, HISTORY_SERVER, MONITOR_SERVER
 
 CONTROLLER_MODE = "gate_controller_mode"
@@ -54,9 +53,9 @@ def event_action(here: Here, body: Annotated[EventAction, reads(EventAction, for
     """Order gates to open, close or sound the alarm: one HTTP POST of JSON to each."""
     for action in body.action:
         here.station.check_callable(_gate_url(action))
-    with httpx.Client(trust_env=False, follow_redirects=False, timeout=ACTION_SECONDS) as http:
-        for action in body.action:
-            _order(http, action)
+    for action in body.action:
+        order = Order(action.action_mode, action.action_duration, action.logic_port)
+        send_order(_gate_url(action), order, ACTION_SECONDS)
     return answer(EventActionDone(message="action success", action_mode=body.action[-1].action_mode))
 
 
@@ -140,19 +139,3 @@ def _kept(here: Services, name: str, model: type[M]) -> M | None:
 def _gate_url(action: GateAction) -> str:
     host = f"[{action.action_ip}]" if ":" in action.action_ip else action.action_ip
     return f"http://{host}:{action.action_port}/"
-
-
-def _order(http: httpx.Client, action: GateAction) -> None:
-    order: dict[str, str | int] = {"action_mode": action.action_mode, "logic_port": action.logic_port}
-    if action.action_mode == "opendoor":
-        order["action_duration"] = action.action_duration
-    gate = f"{action.action_ip}:{action.action_port}"
-    try:
-        with http.stream("POST", _gate_url(action), json=order) as response:
-            status = response.status_code  # what it says besides is not read
-    except httpx.HTTPError as error:
-        raise SophonError(
-            Code.REMOTE_SERVER_FAILED, f"the gate {gate} can't be reached: {type(error).__name__}"
-        ) from None
-    if not 200 <= status < 300:
-        raise SophonError(Code.REMOTE_SERVER_FAILED, f"the gate {gate} answered HTTP {status}")

@@ -16,7 +16,6 @@ Mode = Literal["opendoor", "closedoor", "alarm"]
 
 # After this a person has turned away; an order that comes later is worse than none.
 TIMEOUT_S = 0.5
-MAX_ANSWER_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,16 @@ class Order:
         return orjson.dumps(fields)
 
 
-def send_order(url: str, order: Order) -> None:
-    """Give an order to the relay at ``http://HOST:PORT/PATH`` (a POST of JSON), or ``tcp://HOST:PORT`` (a line of JSON).
+def send_order(url: str, order: Order, seconds: float = TIMEOUT_S) -> None:
+    """Give an order, within so many seconds, to the relay at ``http://HOST:PORT/PATH`` (a POST of JSON), or ``tcp://HOST:PORT`` (a line of JSON).
 
     Raises SophonError REMOTE_SERVER_FAILED unless the relay takes it: with a 2xx, or by accepting the connection.
     """
     try:
         if urlsplit(url).scheme == "tcp":
-            _send_line(url, order)
+            _send_line(url, order, seconds)
         else:
-            _post(url, order)
+            _post(url, order, seconds)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise SophonError(
             Code.REMOTE_SERVER_FAILED, f"the relay at {_shown(url)} can't be reached: {type(error).__name__}"
@@ -67,22 +66,20 @@ def check_relay_url(url: str) -> None:
         )
 
 
-def _post(url: str, order: Order) -> None:
+def _post(url: str, order: Order, seconds: float) -> None:
     headers = {"Content-Type": "application/json"}
     with (
-        httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client,
+        httpx.Client(trust_env=False, timeout=seconds) as client,
         client.stream("POST", url, content=order.to_json(), headers=headers) as response,
     ):
         status = response.status_code  # what it says besides is not read
     if not 200 <= status < 300:
-        raise SophonError(
-            Code.REMOTE_SERVER_FAILED, f"the relay at {_shown(url)} refuses the order: HTTP {status}"
-        )
+        raise SophonError(Code.REMOTE_SERVER_FAILED, f"the relay at {_shown(url)} answered HTTP {status}")
 
 
-def _send_line(url: str, order: Order) -> None:
+def _send_line(url: str, order: Order, seconds: float) -> None:
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), TIMEOUT_S) as connection:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), seconds) as connection:
         connection.sendall(order.to_json() + b"\n")
 
 

@@ -51,9 +51,18 @@ class Capture:
     grab_fiqa_info: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def now(cls, image: Image, device: DeviceRow, grab_fiqa_info: dict[str, Any] | None = None) -> Capture:
-        """A picture captured this moment."""
-        return cls(image, device, time.time_ns() // 1_000_000, time.monotonic(), _bounded(grab_fiqa_info))
+    def now(
+        cls,
+        image: Image,
+        device: DeviceRow,
+        grab_fiqa_info: dict[str, Any] | None = None,
+        *,
+        clock: float | None = None,
+    ) -> Capture:
+        """A picture captured this moment, or at an earlier one of `time.monotonic`."""
+        age = 0.0 if clock is None else time.monotonic() - clock
+        at = time.time_ns() // 1_000_000 - round(age * 1000)
+        return cls(image, device, at, time.monotonic() - age, _bounded(grab_fiqa_info))
 
     @property
     def age(self) -> float:
