@@ -49,7 +49,7 @@ def make_app(services: Services) -> FastAPI:
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> JsonResponse:
         if not document:
-            document.update(describe(app))
+            document.update(describe(app, ROUTERS))
         return JsonResponse(document)
 
     return app

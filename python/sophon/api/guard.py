@@ -109,6 +109,7 @@ class Guard:
             limit = _limit(scope["path"])
             if int(headers.get("content-length", "0") or "0") > limit:
                 raise _too_large(limit)
+            await self._app(scope, _bounded(receive, limit), noting_send)
         except SophonError as error:
             await _drain(receive)
             response = refuse(error)
@@ -119,11 +120,11 @@ class Guard:
             _audit.info("refused", caller=caller, address=_address(scope), code=int(error.code))
             await response(scope, receive, noting_send)
             return
-        try:
-            await self._app(scope, _bounded(receive, limit), noting_send)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - a request's edge; the framework raises again what it has answered
             if not status:
-                raise
+                _log.error("a call failed inside", exc_info=error)
+                problem = f"failed inside: {type(error).__name__}"
+                await refuse(SophonError(Code.SERVER_PROCESS_FAILED, problem))(scope, receive, noting_send)
         if scope["method"] not in ("GET", "HEAD"):
             _audit.info(
                 "call", caller=caller, address=_address(scope), call=call_name(scope), http_status=status

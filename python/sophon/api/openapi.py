@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -29,8 +30,8 @@ ERRORS = {
 }
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document."""
+def describe(app: FastAPI, routers: Iterable[APIRouter]) -> dict[str, Any]:
+    """The OpenAPI document of an application that is made of these routers."""
     document = get_openapi(
         title="Sophon",
         version=__version__,
@@ -44,8 +45,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     error = _reference(ErrorResponse, schemas)
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute):
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["responses"].pop("422", None)

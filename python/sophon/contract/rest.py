@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from sophon.contract.fiqa import FaceQualityRecord, FiqaLevel
@@ -414,7 +415,7 @@ class PictureMatch(Message):
 
     rgb_image_base64: Photo | None = Field(default=None, repr=False)
     image_file_path: Annotated[str, Field(max_length=1024)] | None = None
-    ir_image_base64: Photo | None = Field(default=None, repr=False)
+    ir_image_base64: SkipJsonSchema[Photo | None] = Field(default=None, repr=False)
     group_name: GroupName = "default_group"
     permission_name: GroupName | None = None
     device_ip: Annotated[str, AfterValidator(_literal_address)] | None = None
