@@ -2,7 +2,8 @@
 
 False match rates (FMR) are those of single comparisons. Where many comparisons were measured, the threshold of an FMR is
 a quantile of their scores; beyond that it is extrapolated along the tail, a generalised Pareto distribution over the
-highest scores (Pickands 1975; "peaks over threshold"), which `Calibration.is_extrapolated` says.
+highest scores (Pickands 1975; "peaks over threshold"), but never set below what was counted, if only a few times.
+`Calibration.is_extrapolated` says which.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ DEFAULT_FMR = 1e-5
 _MEASURED_FMRS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
 _ENOUGH_MATCHES = 30
 """An FMR counts as measured when so many comparisons lie above its threshold; fewer are swayed by single look-alikes."""
+_FEW_MATCHES = 10
+"""With so many the counted threshold is a lower bound of the extrapolated one."""
 _LEAST_COMPARISONS = 1000
 _TAIL_SHARE = 1e-3
 _TAIL_LEAST = 100
@@ -87,14 +90,13 @@ class Calibration(BaseModel):
         """
         if not 0 < fmr < 1:
             raise ValueError(f"a false match rate lies between 0 and 1, not at {fmr}")
-        if self.is_extrapolated(fmr):
-            return min(max(self.tail.threshold(fmr), self.measured[-1].threshold), 1.0)
         rates = np.log10([point.fmr for point in self.measured])
-        return float(np.interp(-np.log10(fmr), -rates, [point.threshold for point in self.measured]))
+        counted = float(np.interp(-np.log10(fmr), -rates, [point.threshold for point in self.measured]))
+        return min(max(self.tail.threshold(fmr), counted), 1.0) if self.is_extrapolated(fmr) else counted
 
     def is_extrapolated(self, fmr: float) -> bool:
         """Say whether fewer comparisons were measured than this false match rate needs."""
-        return fmr < self.measured[-1].fmr
+        return fmr * self.comparisons < _ENOUGH_MATCHES
 
     def event_score(self, cosine: float) -> float:
         """Return the score that events report, 0-1: 0.5 at the default threshold, straight lines from there.
@@ -153,7 +155,7 @@ def calibrate_scores(
     measured = [
         MeasuredPoint(fmr=fmr, threshold=float(ranked[int(fmr * count)]))
         for fmr in _MEASURED_FMRS
-        if fmr * count >= _ENOUGH_MATCHES
+        if fmr * count >= _FEW_MATCHES
     ]
     return Calibration(
         making_id=making_id,
