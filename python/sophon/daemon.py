@@ -226,6 +226,7 @@ class Daemon:
             box=self._box,
             station=self,
             analyses=Analyses(settings.analyses),
+            models=ModelPack.load(settings.model_dir),
             pictures=settings.data_dir / "pictures",
             recogniser=self._recogniser,
             on_device=self._presence.saw,

@@ -76,7 +76,9 @@ def engine(model_pack: ModelPack) -> Iterator[FaceEngine]:
 
 
 @pytest.fixture
-def start_api(tmp_path: Path, engine: FaceEngine) -> Iterator[Callable[..., RunningApi]]:
+def start_api(
+    tmp_path: Path, engine: FaceEngine, model_pack: ModelPack
+) -> Iterator[Callable[..., RunningApi]]:
     """Start an API of the test's own; ``open_networks`` are those that need no token."""
     with ExitStack() as owned:
 
@@ -89,7 +91,9 @@ def start_api(tmp_path: Path, engine: FaceEngine) -> Iterator[Callable[..., Runn
             platform = PlatformClient("http://platform.example:8900/login", "BOXA0001")
             station = StandInStation(owned.enter_context(platform))
             recogniser = Recogniser(store, box, EventLog(store, EventsLimit(100)), lambda _sighting: None)
-            services = Services(store, box, station, Analyses(2), tmp_path / "data" / "pictures", recogniser)
+            services = Services(
+                store, box, station, Analyses(2), model_pack, tmp_path / "data" / "pictures", recogniser
+            )
             access = Access(TokenCheck(store), tuple(ip_network(one) for one in open_networks))
             server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0))
             url = f"http://127.0.0.1:{server.port}"

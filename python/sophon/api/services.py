@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from sophon.box import Box
 from sophon.errors import Code, SophonError
+from sophon.models import ModelPack
 from sophon.recognition import Recogniser
 from sophon.status import StatusReport
 from sophon.store import Store
@@ -73,6 +74,7 @@ class Services:
     box: Box
     station: Station
     analyses: Analyses
+    models: ModelPack
     pictures: Path
     """The one folder that `image_file_path` may name files of."""
     recogniser: Recogniser | None = None
