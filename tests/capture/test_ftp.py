@@ -164,6 +164,22 @@ def test_a_wrong_login_is_refused(site: Site, user: str, password: str) -> None:
         site.client(user, password)
 
 
+def test_ten_cameras_behind_one_address_upload_at_once(site: Site, store: Store, photo: bytes) -> None:
+    cameras = [
+        DeviceRow(f"10.0.1.{one}", "1", "", ftp_user=f"c{one}", ftp_password=CAMERA.ftp_password)
+        for one in range(10)
+    ]
+    with store.write() as transaction:
+        for camera in cameras:
+            transaction.devices.put(camera)
+    clients = [site.client(camera.ftp_user) for camera in cameras]
+    for client in clients:
+        client.storbinary("STOR 1.jpg", io.BytesIO(photo))
+    assert {event.device_ip for event in site.events(10)} == {camera.ip for camera in cameras}
+    for client in clients:
+        client.quit()
+
+
 def test_a_password_is_kept_as_a_salted_hash() -> None:
     stored = hash_password("secret")
     assert "secret" not in stored

@@ -63,6 +63,13 @@ def test_two_faces_are_two_tracks_and_one_that_comes_back_is_a_new_one() -> None
     assert len(due) == 3
 
 
+def test_the_order_of_the_faces_does_not_matter() -> None:
+    tracker = Tracker()
+    tracker.follow(frame(0, 0.0), [face(0, 0.1), face(300, 0.2)])
+    due = tracker.follow(frame(1, BEST_SHOT_S), [face(300, 0.4), face(0, 0.3)])
+    assert sorted(track.face.quality for track in due) == [0.3, 0.4]
+
+
 def test_a_face_that_leaves_at_once_is_given_out_too() -> None:
     tracker = Tracker()
     assert tracker.follow(frame(0, 0.0), [face(0, 0.5)]) == []

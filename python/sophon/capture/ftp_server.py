@@ -25,8 +25,9 @@ from sophon.store import DeviceRow, Store
 # Enter, list, make folders, store, rename; not read, delete or append.
 PERMISSIONS = "elmwf"
 BYTES_PER_SECOND = 20 << 20
-CONNECTIONS = 64
-CONNECTIONS_PER_ADDRESS = 8
+# Cameras may stand behind one gateway, and a transfer is a connection of its own.
+CONNECTIONS = 128
+CONNECTIONS_PER_ADDRESS = 64
 SILENT_SECONDS = 60
 SWEEP_S = 30.0
 # Cameras rename these when they are complete.

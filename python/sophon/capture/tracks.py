@@ -11,11 +11,11 @@ from sophon.recognition import iou
 
 SAME_FACE_IOU = 0.3
 # A track is judged by its best shot of the first so many seconds: longer would be late for a door.
-BEST_SHOT_S = 0.25
+BEST_SHOT_S = 0.2
 LOST_S = 1.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """One face on its way through the picture; ``frame`` and ``face`` are its best shot."""
 
