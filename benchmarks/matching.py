@@ -230,7 +230,7 @@ def main() -> None:
             os.environ | ONE_THREAD,
         )
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     rounds = options.rounds or (50 if options.quick else 200)
     people = None if options.people is None else np.load(options.people).astype(np.float32)
     questions = [Question(), Question(threshold=0.3), Question(within=True), Question(batch=64)]

@@ -196,6 +196,8 @@ def test_other_wrong_arguments_are_refused() -> None:
         index.search(vector, k=0)
     with pytest.raises(ValueError, match="threshold"):
         index.search(vector, threshold=float("nan"))
+    with pytest.raises(ValueError, match="threads"):
+        index.search(vector, threads=0)
     with pytest.raises(ValueError, match="query 0"):
         index.search(vector * 2)
     with pytest.raises(ValueError, match="another index"):
@@ -348,3 +350,16 @@ def test_explain_counts_what_each_pass_left() -> None:
         assert count["rows"] == 10_000
         assert count["fine"] <= count["coarse"] < 2000
         assert 3 <= count["scored"] < 200
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_more_threads_give_the_same_result(threads: int) -> None:
+    rng = np.random.default_rng(11)
+    index = ExactIndex(32)
+    index.add(rng.integers(0, 40_000, 50_000), isotropic(rng, 50_000, 32))
+    for count in (1, 3, 70):
+        queries = isotropic(rng, count, 32)
+        for threshold in (-1.0, 0.5):
+            assert_same(
+                index.search(queries, 7, threshold, threads=threads), index.search(queries, 7, threshold)
+            )

@@ -81,12 +81,12 @@ void replace(ExactIndex& index, const Keys& keys, const Vectors& vectors,
 }
 
 py::tuple search(const ExactIndex& index, const Vectors& queries, std::size_t k, float threshold,
-                 std::optional<Subset> allow, bool explain) {
+                 std::optional<Subset> allow, bool explain, std::size_t threads) {
   const auto rows = view(queries, index.dim());
   SearchResult result;
   {
     const py::gil_scoped_release released;
-    result = index.search(rows, {.k = k, .threshold = threshold, .allow = std::move(allow)});
+    result = index.search(rows, {.k = k, .threshold = threshold, .allow = std::move(allow), .threads = threads});
   }
   const auto keys = matrix(std::move(result.keys), k);
   const auto scores = matrix(std::move(result.scores), k);
@@ -176,7 +176,7 @@ void bind_exact_index(py::module_& module) {
           },
           py::arg("keys") = Keys())
       .def("search", &search, py::arg("queries"), py::arg("k") = 1, py::arg("threshold") = -1.0F,
-           py::arg("allow") = py::none(), py::arg("explain") = false);
+           py::arg("allow") = py::none(), py::arg("explain") = false, py::arg("threads") = 1);
 }
 
 }  // namespace sophon::bindings

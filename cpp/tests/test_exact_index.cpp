@@ -132,3 +132,30 @@ TEST_CASE("searches beside changes see whole versions only, and what is removed 
   CHECK(wrong == 0);
   CHECK(index.size() == 301);
 }
+
+TEST_CASE("searches with helpers run beside each other and beside changes, with the same results") {
+  constexpr std::size_t kDim = 16;
+  std::mt19937 random(5);
+  ExactIndex index(kDim);
+  index.add(counting(40000), sophon::tests::unit_vectors(random, 40000, kDim));
+  const auto queries = sophon::tests::unit_vectors(random, 3, kDim);
+  const auto expected = index.search(queries, {.k = 4});
+  std::atomic<int> wrong{0};
+  const auto search = [&] {
+    for (int turn = 0; turn < 20; ++turn) {
+      const auto found = index.search(queries, {.k = 4, .threads = 3});
+      wrong += found.keys == expected.keys && found.scores == expected.scores ? 0 : 1;
+    }
+  };
+  std::thread first(search);
+  std::thread second(search);
+  auto far = std::vector<float>(queries.begin(), queries.begin() + kDim);
+  std::ranges::for_each(far, [](float& value) { value = -value; });  // never among the best of the first query
+  for (std::int64_t key = 100000; key < 100050; ++key) {
+    index.add(std::span(&key, 1), far);
+    index.remove(std::span(&key, 1));
+  }
+  first.join();
+  second.join();
+  CHECK(wrong == 0);
+}

@@ -93,6 +93,7 @@ class ExactIndex:
         threshold: float = -1.0,
         allow: Subset | None = None,
         explain: Literal[False] = False,
+        threads: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the ``k`` keys of the highest scores for each query; returns keys and scores, (m, k) each.
 
@@ -100,6 +101,7 @@ class ExactIndex:
         least ``threshold`` are hits, -1 or less asks for all; places without a hit hold key -1 and score -inf. ``allow``
         limits the search to a subset of the keys. With ``explain`` a third item tells for each query how many ``rows``
         could be hits, how many were left after the ``coarse`` and the ``fine`` pass, and how many were ``scored``.
+        More ``threads`` may help with a large search, which never waits for them; the result is the same.
         """
     @overload
     def search(
@@ -110,6 +112,7 @@ class ExactIndex:
         allow: Subset | None = None,
         *,
         explain: Literal[True],
+        threads: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], list[dict[str, int]]]: ...
 
 # Image work. A picture is uint8 (height, width, 3) BGR; a slice of rows or columns will do. Every call releases the GIL

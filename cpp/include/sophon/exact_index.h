@@ -48,6 +48,9 @@ struct SearchOptions {
   float threshold = -1.0F;
   // Only these keys; none means all.
   std::optional<Subset> allow = std::nullopt;
+  // More than one asks helpers for help with a large search. The caller works too and never waits for them, so that a
+  // busy processor costs nothing; the result is the same.
+  std::size_t threads = 1;
 };
 
 // Unit-norm float32 vectors under 64-bit integer keys. A key may hold several vectors (a person's photographs): its

@@ -13,6 +13,8 @@
 namespace sophon {
 namespace {
 
+constexpr std::size_t kMostThreads = 256;
+
 std::size_t checked(std::size_t dim) {
   if (dim < 1 || dim > match::kMaxDim) {
     throw std::invalid_argument("dim must be from 1 to " + std::to_string(match::kMaxDim));
@@ -117,6 +119,9 @@ SearchResult ExactIndex::search(std::span<const float> queries, const SearchOpti
   if (options.k == 0) {
     throw std::invalid_argument("k must be at least 1");
   }
+  if (options.threads < 1 || options.threads > kMostThreads) {
+    throw std::invalid_argument("threads must be from 1 to " + std::to_string(kMostThreads));
+  }
   if (std::isnan(options.threshold)) {
     throw std::invalid_argument("threshold must be a number");
   }
@@ -124,8 +129,7 @@ SearchResult ExactIndex::search(std::span<const float> queries, const SearchOpti
     throw std::invalid_argument("allow is a subset of another index");
   }
   check_vectors(queries, dim(), "query");
-  SearchResult result =
-      match::search(*storage_->snapshot(), storage_->kernels(), storage_->scratch_pool(), queries, dim(), options);
+  SearchResult result = match::search(storage_->snapshot(), storage_->search_room(), queries, dim(), options);
   storage_->reclaim();
   return result;
 }

@@ -4,6 +4,7 @@
 #include <bit>
 #include <functional>
 #include <span>
+#include <utility>
 
 #include "match/set_node.h"
 
@@ -23,15 +24,17 @@ std::size_t population(std::span<const std::uint64_t> words) {
 
 }  // namespace
 
-Pieces::Pieces(const Snapshot& snapshot, const std::optional<Subset>& allow) {
-  allowed_.reserve(allow ? snapshot.blocks.size() : 0);
-  for (std::size_t i = 0; i < snapshot.blocks.size(); ++i) {
-    const BlockBits* wanted = snapshot.live.block(i);
+Pieces::Pieces(std::shared_ptr<const Snapshot> snapshot, const std::optional<Subset>& allow)
+    : snapshot_(std::move(snapshot)) {
+  const Snapshot& version = *snapshot_;
+  allowed_.reserve(allow ? version.blocks.size() : 0);
+  for (std::size_t i = 0; i < version.blocks.size(); ++i) {
+    const BlockBits* wanted = version.live.block(i);
     if (wanted != nullptr && allow) {
-      wanted = &allowed_.emplace_back(allow->node().rows(snapshot, i));
+      wanted = &allowed_.emplace_back(allow->node().rows(version, i));
     }
-    if (wanted != nullptr && snapshot.blocks[i] != nullptr) {
-      add_block(*snapshot.blocks[i], *wanted);
+    if (wanted != nullptr && version.blocks[i] != nullptr) {
+      add_block(*version.blocks[i], *wanted);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -25,7 +26,13 @@ struct Piece {
 
 class Pieces {
  public:
-  Pieces(const Snapshot& snapshot, const std::optional<Subset>& allow);
+  Pieces(std::shared_ptr<const Snapshot> snapshot, const std::optional<Subset>& allow);
+  // Pieces point into their own lists.
+  Pieces(const Pieces&) = delete;
+  Pieces& operator=(const Pieces&) = delete;
+  Pieces(Pieces&&) = delete;
+  Pieces& operator=(Pieces&&) = delete;
+  ~Pieces() = default;
 
   const std::vector<Piece>& all() const { return pieces_; }
   // Rows that may be hits.
@@ -35,6 +42,7 @@ class Pieces {
   void add_block(const Block& block, const BlockBits& wanted);
   void add_list(const Block& block, const BlockBits& wanted, std::size_t first, std::size_t count);
 
+  std::shared_ptr<const Snapshot> snapshot_;
   std::vector<Piece> pieces_;
   std::vector<BlockBits> allowed_;
   std::vector<std::vector<std::uint16_t>> lists_;

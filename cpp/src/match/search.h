@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
+#include "match/helpers.h"
 #include "match/scratch.h"
 #include "match/snapshot.h"
 #include "simd/match_kernels.h"
@@ -11,7 +13,14 @@
 
 namespace sophon::match {
 
-SearchResult search(const Snapshot& snapshot, const simd::MatchKernels& kernels, ScratchPool& scratch_pool,
-                    std::span<const float> queries, std::size_t dim, const SearchOptions& options);
+// What searches of one index share; outlives them.
+struct SearchRoom {
+  const simd::MatchKernels& kernels;
+  ScratchPool scratch_pool = {};
+  Helpers helpers = {};
+};
+
+SearchResult search(std::shared_ptr<const Snapshot> snapshot, SearchRoom& room, std::span<const float> queries,
+                    std::size_t dim, const SearchOptions& options);
 
 }  // namespace sophon::match

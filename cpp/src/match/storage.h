@@ -20,7 +20,7 @@
 
 #include "match/block.h"
 #include "match/row_set.h"
-#include "match/scratch.h"
+#include "match/search.h"
 #include "match/snapshot.h"
 #include "simd/match_kernels.h"
 
@@ -32,14 +32,13 @@ class Storage {
  public:
   // With `floats_directory` the float32 vectors live in files there, mapped into memory.
   Storage(std::size_t dim, Isa isa, std::optional<std::filesystem::path> floats_directory)
-      : dim_(dim), kernels_(simd::match_kernels(isa)), floats_directory_(std::move(floats_directory)) {}
+      : dim_(dim), floats_directory_(std::move(floats_directory)), search_room_{.kernels = simd::match_kernels(isa)} {}
 
   // Takes over filled blocks: the first row_count rows. For a storage that was just made.
   void adopt(std::vector<std::shared_ptr<Block>> blocks, std::size_t row_count);
 
   std::size_t dim() const { return dim_; }
-  const simd::MatchKernels& kernels() const { return kernels_; }
-  ScratchPool& scratch_pool() { return scratch_pool_; }
+  SearchRoom& search_room() { return search_room_; }
   std::shared_ptr<const Snapshot> snapshot() const;
 
   bool contains(std::int64_t key) const;
@@ -87,9 +86,7 @@ class Storage {
   Row newest_row(std::int64_t key) const;
 
   const std::size_t dim_;
-  const simd::MatchKernels& kernels_;
   const std::optional<std::filesystem::path> floats_directory_;
-  ScratchPool scratch_pool_;
 
   mutable std::mutex change_;  // one change at a time; guards all below up to rows_to_wipe_
   std::unordered_map<std::int64_t, Row> newest_;
@@ -106,6 +103,8 @@ class Storage {
 
   std::mutex released_mutex_;
   std::vector<std::size_t> released_;
+
+  SearchRoom search_room_;  // the last, so that helpers end before what they work on
 };
 
 }  // namespace sophon::match
