@@ -59,7 +59,7 @@ def test_two_faces_are_two_tracks_and_one_that_comes_back_is_a_new_one() -> None
     assert len(due) == 2
     back = 0.3 + LOST_S
     due += tracker.follow(frame(5, back), [face(0, 0.5)])
-    due += tracker.follow(frame(6, back + BEST_SHOT_S), [face(0, 0.5)])
+    due += tracker.follow(frame(6, back + BEST_SHOT_S + 0.01), [face(0, 0.5)])
     assert len(due) == 3
 
 
