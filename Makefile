@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-TIDY_OPTIONS = -DSKBUILD=ON -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
+TIDY_OPTIONS = -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) \
 	-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
 PIP := $(BIN)/pip --disable-pip-version-check
 CMAKE := PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/cmake
@@ -36,8 +36,8 @@ check: .venv/ready-test
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest sophon._core
 	$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
-	$(CMAKE) --preset core $(TIDY_OPTIONS) >/dev/null
-	$(BIN)/run-clang-tidy.py -quiet -j $(JOBS) -p build/core -clang-tidy-binary $(BIN)/clang-tidy '/cpp/(src|bindings|tests)/|_baseline.cpp'
+	$(CMAKE) --preset tidy $(TIDY_OPTIONS) >/dev/null
+	$(BIN)/run-clang-tidy.py -quiet -j $(JOBS) -p build/tidy -clang-tidy-binary $(BIN)/clang-tidy '/cpp/(src|bindings|tests)/|_baseline.cpp'
 
 # The core without Python: GCC, Clang, sanitizers, and aarch64 under an emulator.
 core-tests: .venv/ready-test
