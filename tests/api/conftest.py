@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from sophon.api import Access, Analyses, ApiServer, Services, guarded_app
-from sophon.box import Box
+from sophon.box import Box, DeletedPersonEvents
 from sophon.contract import encode_photo
 from sophon.engine import FaceEngine
 from sophon.models import ModelPack
@@ -82,9 +82,13 @@ def start_api(
     """Start an API of the test's own; ``open_networks`` are those that need no token."""
     with ExitStack() as owned:
 
-        def start(open_networks: tuple[str, ...] = (), capacity: int = 50_000) -> RunningApi:
+        def start(
+            open_networks: tuple[str, ...] = (),
+            capacity: int = 50_000,
+            deleted_person_events: DeletedPersonEvents = "pictures",
+        ) -> RunningApi:
             store = owned.enter_context(Store(tmp_path / "data"))
-            box = Box(store, engine, capacity=capacity)
+            box = Box(store, engine, capacity=capacity, deleted_person_events=deleted_person_events)
             box.load()
             with store.write() as transaction:
                 tokens = {role: new_token(transaction, role)[1] for role in Role}

@@ -16,7 +16,7 @@ from tests.api.conftest import RunningApi
 
 SNAPSHOT = Path(__file__).with_name("openapi.snapshot.json")
 #: How many requests are tried for each call; more with SOPHON_API_EXAMPLES (250 are over 5,000 in all).
-EXAMPLES = int(os.environ.get("SOPHON_API_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("SOPHON_API_EXAMPLES", "5"))
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

@@ -7,7 +7,19 @@ import sys
 import typer
 
 from sophon import __version__
-from sophon.cli import calibrate, doctor, enroll, events, fiqa, inbox, models, search, status, token
+from sophon.cli import (
+    calibrate,
+    doctor,
+    enroll,
+    events,
+    fiqa,
+    inbox,
+    models,
+    search,
+    status,
+    token,
+    verify_erased,
+)
 from sophon.errors import Code, SophonError
 
 
@@ -44,6 +56,7 @@ app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(events.app, name="events")
 app.add_typer(token.app, name="token")
+app.command("verify-erased")(verify_erased.verify_erased)
 try:
     from sophon.cli import demo, devices, platform, run
 except ModuleNotFoundError as missing:  # the engine alone is installed

@@ -68,6 +68,18 @@ class Snapshot:
         self.settings = StoredSettings(connection)
         self.counters = Counters(connection)
 
+    def mentions(self, identity_id: str) -> dict[str, int]:
+        """How many rows of each table are about a person; of tables that hold people by their id, but for tombstones."""
+        tables = self._connection.execute(
+            "SELECT DISTINCT t.name FROM sqlite_schema t, pragma_table_info(t.name) c "
+            "WHERE t.type = 'table' AND c.name = 'identity_id' AND t.name <> 'tombstones'"
+        ).fetchall()
+        count = "SELECT count(*) FROM {} WHERE identity_id = ?"
+        return {
+            table: int(self._connection.execute(count.format(table), (identity_id,)).fetchone()[0])
+            for (table,) in tables
+        }
+
 
 class Transaction(Snapshot):
     """A snapshot that may be changed; all its changes reach the disk together, or none does."""
