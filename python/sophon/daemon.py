@@ -293,6 +293,7 @@ class Daemon:
                 if now - watched_at >= WATCH_SECONDS:
                     watched_at = now
                     self._watch_threads()
+                    self._store.checkpoint()
                     self._last_report = self._report()
                     write_status(self._settings.data_dir, self._last_report)
                 if now - tidied_at >= TIDY_SECONDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 
 import structlog
 
@@ -43,6 +44,8 @@ class Consumer:
         self._take_in = take_in
         self._has_room = has_room
         self._prefetch = prefetch
+        # While one half is put on disk, the broker sends the other.
+        self._batch = max(1, prefetch // 2)
         self._delivered = delivered
         self._held: dict[int, list[Delivery]] = {}
         self._consuming = False
@@ -56,21 +59,22 @@ class Consumer:
         """Take messages in until the link closes."""
         self._prepare(session)
         try:
-            self._consume(session)
+            with ThreadPoolExecutor(1, thread_name_prefix="file") as filing:
+                self._consume(session, filing)
         finally:
             self._consuming = False
 
-    def _consume(self, session: Session) -> None:
+    def _consume(self, session: Session, filing: Executor) -> None:
         self._start(session)
         first_of_link = True
         checked_at = time.monotonic()
         while not session.stopping:
             if not self._has_room():
                 self._rest(session, "there is no room for more commands", self._has_room)
-            batch = session.deliveries(WAIT_S)
+            batch = session.deliveries(WAIT_S, self._batch)
             if batch:
                 try:
-                    numbers = self._take_in([(one.body, one.redelivered) for one in batch], first_of_link)
+                    numbers = self._file(session, filing, batch, first_of_link)
                 except StoreUnavailableError as error:
                     self._rest(session, str(error), lambda: True)
                     continue
@@ -84,6 +88,19 @@ class Consumer:
             if time.monotonic() - checked_at > CHECK_SECONDS:
                 self._check(session)
                 checked_at = time.monotonic()
+
+    def _file(
+        self, session: Session, filing: Executor, batch: list[Delivery], first_of_link: bool
+    ) -> Sequence[int]:
+        """Put a batch on disk; the connection lives on meanwhile, and the next batch comes in."""
+        future = filing.submit(self._take_in, [(one.body, one.redelivered) for one in batch], first_of_link)
+        future.add_done_callback(lambda _: session.wake())
+        while not future.done():
+            if session.has_batch:
+                wait([future], WAIT_S)
+            else:
+                session.idle(WAIT_S)
+        return future.result()
 
     def _start(self, session: Session) -> None:
         # What an earlier consumer held goes to whoever is next in the queue; its tags mean nothing any more.

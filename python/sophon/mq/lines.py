@@ -26,7 +26,7 @@ class LineOptions:
     """What the box's own settings say about its lines; ``tls`` None means plain AMQP."""
 
     client_name: str
-    prefetch: int = 20
+    prefetch: int = 100
     fiqa_prefetch: int = 4
     tls: Tls | None = None
     only_fiqa: bool = False

@@ -35,6 +35,8 @@ CLOSE_TIMEOUT_S = 5.0
 REFUSALS_BEFORE_ALARM = 3
 TROUBLE_BEFORE_ALARM_S = 60.0
 HEALTHY_AFTER_S = 60.0
+LINGER_S = 0.001
+BATCH_BYTES = 2 << 20
 SHORTEST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 REFUSED_PAUSE_S = 30.0
@@ -130,6 +132,7 @@ class Session:
         self._publishing: Any = None
         self._consumers = 0
         self._arrived: list[Delivery] = []
+        self._arrived_bytes = 0
         self.last_active = time.monotonic()
 
     @property
@@ -174,20 +177,32 @@ class Session:
 
         def arrived(_channel: object, method: Any, _properties: object, body: bytes) -> None:
             self._arrived.append(Delivery(body, bool(method.redelivered), method.delivery_tag, consumer))
+            self._arrived_bytes += len(body)
 
         channel.basic_consume(queue, arrived)
         self._consuming = channel
 
-    def deliveries(self, wait_s: float) -> list[Delivery]:
-        """Messages in the queue's order, at most the prefetch; waits for the first one.
+    def deliveries(self, wait_s: float, at_most: int) -> list[Delivery]:
+        """Messages in the queue's order; waits for the first one.
 
         Raises BrokerError if the broker has ended the consumer, as it does when the queue is deleted: pika says nothing.
         """
-        self.idle(wait_s)
+        self.idle(0 if self._arrived else wait_s)
+        # Messages come in singly, but are put on disk together: wait for those that are on their way.
+        while 0 < (arrived := len(self._arrived)) < at_most and not self.has_batch:
+            self.idle(LINGER_S)
+            if len(self._arrived) == arrived:
+                break
         if not self._consuming.consumer_tags:
             raise BrokerError("the broker has ended the consumer; was the queue deleted?")
-        batch, self._arrived = self._arrived, []
+        batch, self._arrived = self._arrived[:at_most], self._arrived[at_most:]
+        self._arrived_bytes = sum(len(one.body) for one in self._arrived)
         return batch
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether as much has come in as should lie in memory."""
+        return self._arrived_bytes >= BATCH_BYTES
 
     def acknowledge_through(self, delivery: Delivery) -> None:
         """Tell the broker that this message and all before it are safe."""
@@ -205,6 +220,7 @@ class Session:
             self._consuming.close()
         self._consuming = None
         self._arrived.clear()
+        self._arrived_bytes = 0
 
     def publish(self, queue: str, body: bytes, message_id: str) -> None:
         """Send a persistent message to a queue and wait until the broker has it.
@@ -234,6 +250,12 @@ class Session:
         self.last_active = time.monotonic()
         self._connection.process_data_events(time_limit=seconds)
         self.last_active = time.monotonic()
+
+    def wake(self) -> None:
+        """End an `idle`; the one thing that another thread may do."""
+        # The connection may be closing at this moment; then there is nothing to wake.
+        with contextlib.suppress(pika.exceptions.ConnectionWrongStateError):
+            self._connection.add_callback_threadsafe(lambda: None)
 
     def wait(self, seconds: float) -> None:
         """Let the connection live for the whole time, or until the link closes."""
@@ -301,7 +323,6 @@ class Link:
         self._client_name = client_name
         self._on_trouble = on_trouble
         self._stopping = threading.Event()
-        self._connection: pika.BlockingConnection | None = None
         self._session: Session | None = None
         self._state = LinkState(Phase.CONNECTING, "", time.time(), 0)
         self._thread = threading.Thread(target=self._run, name=f"mq {name}", daemon=True)
@@ -328,11 +349,9 @@ class Link:
 
     def wake(self) -> None:
         """End a wait of the serving thread; any thread may call this."""
-        connection = self._connection
-        if connection is not None:
-            # It may be closing at this moment; then there is nothing to wake.
-            with contextlib.suppress(pika.exceptions.ConnectionWrongStateError):
-                connection.add_callback_threadsafe(lambda: None)
+        session = self._session
+        if session is not None:
+            session.wake()
 
     def ask_to_stop(self) -> None:
         """Tell the thread to end, without waiting for it."""
@@ -381,13 +400,11 @@ class Link:
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Session]:
         connection = self._connect()
-        self._connection = connection
         self._session = Session(connection, self._stopping)
         try:
             yield self._session
         finally:
             self._session = None
-            self._connection = None
             _close(connection)
 
     def _connect(self) -> pika.BlockingConnection:

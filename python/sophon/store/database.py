@@ -28,10 +28,11 @@ from sophon.store.settings import StoredSettings
 
 DATABASE = "sophon.db"
 BUSY_TIMEOUT_S = 10.0
-# Photographs and messages are large: with pages of 16 KiB they are written twice as fast as with SQLite's 4 KiB, and
-# with a log of 64 MiB (SQLite's default is 4 MiB) a commit seldom has to wait for a checkpoint.
+# Photographs and messages are large: with pages of 16 KiB they are written twice as fast as with SQLite's 4 KiB.
 PAGE_BYTES = 16 << 10
-LOG_BYTES = 64 << 20
+# A commit that finds the log larger than this has to work it off first; `checkpoint` does so beforehand.
+LOG_BYTES = 256 << 20
+CHECKPOINT_BYTES = 16 << 20
 # SQLite in WAL mode needs free space even to delete; this much is set aside and given back when the disk is full.
 RESERVE_BYTES = 16 << 20
 PICTURE_TABLES = ("photos", "crops", "event_pictures")
@@ -217,6 +218,15 @@ class Store:
         """Push deleted content out of the write-ahead log too, so that it is nowhere on disk."""
         with self._turn:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def checkpoint(self) -> None:
+        """Work off the write-ahead log while others go on writing; to be called now and then."""
+        log = self._data_dir / f"{DATABASE}-wal"
+        with contextlib.suppress(OSError, sqlite3.OperationalError):
+            if log.stat().st_size < CHECKPOINT_BYTES:
+                return
+            with contextlib.closing(self._connect()) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def tables(self) -> list[str]:
         """The tables' names; one that others refer to comes before them."""
