@@ -37,7 +37,8 @@ def test_21_sigkill_at_random_points(bench: FaultBench, report: Report) -> None:
     chance = random.Random(21)
     commands = 30 * KILLS
     for command in bench.commands(commands):
-        bench.desk.send([command], copies=2 if chance.random() < 0.1 else 1)
+        named = chance.random() < 0.5
+        bench.desk.send([command], copies=2 if named and chance.random() < 0.2 else 1, with_id=named)
     bench.box.start()
     for _ in range(KILLS):
         bench.desk.collect(chance.uniform(0.02, 0.6), lambda: False)
@@ -48,7 +49,7 @@ def test_21_sigkill_at_random_points(bench: FaultBench, report: Report) -> None:
     copies = sum(len(one) for one in bench.ledger.results.values())
     report(
         "21",
-        f"SIGKILL at {KILLS} random points, {commands} commands",
+        f"SIGKILL at {KILLS} random points, {commands} commands, half without id, some twice",
         f"0 lost, 0 twice, {copies} results, drained {seconds:.1f} s",
     )
 
