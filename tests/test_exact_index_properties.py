@@ -7,8 +7,10 @@ was left out is better than the last one by more than it.
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -196,3 +198,24 @@ def test_real_embeddings_among_distractors(test_data: Path, model_pack: ModelPac
         for k, threshold in ((5, -1.0), (5, 0.35)):
             keys, scores = index.search(query, k, threshold)
             assert_true_answer(keys[0], scores[0], query, vectors, threshold, everyone)
+
+
+def resident_bytes() -> int:
+    """Memory of this process, mapped files included."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("store", "limit"), [("float32", 1.45), ("int8", 0.45)])
+def test_memory_stays_within_its_share_of_the_floats(
+    tmp_path: Path, store: Literal["float32", "int8"], limit: float
+) -> None:
+    count, dim = 200_000, 512
+    vectors = isotropic(np.random.default_rng(0), 20_000, dim)
+    index = ExactIndex(dim, store=store, directory=tmp_path)
+    index.add([0], vectors[:1])
+    index.search(vectors[:1])
+    before = resident_bytes()
+    for start in range(0, count, len(vectors)):
+        index.add(np.arange(start, start + len(vectors)), vectors)
+    assert resident_bytes() - before < limit * count * dim * 4

@@ -29,6 +29,8 @@ class Block {
   std::span<std::byte> floats_memory() const { return floats_.bytes(); }
 
   void write(std::size_t slot, std::int64_t key, std::span<const float> vector);
+  // The vectors are in a temporary file and need not stay in memory.
+  void let_vectors_go() const { floats_.let_go(); }
   // As it is in the other block.
   void copy_row(std::size_t slot, const Block& from, std::size_t from_slot);
   // What was in the row is gone from memory.

@@ -64,6 +64,8 @@ Pages Pages::temporary_file(const std::filesystem::path& directory, std::size_t 
   return Pages(mapped_file(file.descriptor(), 0, bytes, MAP_SHARED));
 }
 
+void Pages::let_go() const { ::madvise(bytes_.data(), bytes_.size(), MADV_DONTNEED); }
+
 Pages Pages::file_part(int file, std::size_t offset, std::size_t bytes) {
   return Pages(mapped_file(file, offset, bytes, MAP_PRIVATE));
 }

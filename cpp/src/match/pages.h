@@ -30,6 +30,9 @@ class Pages {
 
   std::span<std::byte> bytes() const { return bytes_; }
 
+  // Of a temporary file: the process holds on to none of it; what is needed again comes back from the file.
+  void let_go() const;
+
  private:
   explicit Pages(std::span<std::byte> bytes) : bytes_(bytes) {}
 

@@ -122,6 +122,9 @@ class Storage::Change {
     for (const std::int64_t key : removed_keys_) {
       storage_.newest_.erase(key);
     }
+    if (storage_.floats_directory_) {
+      let_full_blocks_go();
+    }
     for (const auto& [key, row] : std::exchange(inserted_, {})) {
       const auto [place, is_new] = storage_.newest_.try_emplace(key, row);
       storage_.older_[row] = is_new ? kNoRow : std::exchange(place->second, row);
@@ -132,6 +135,19 @@ class Storage::Change {
   }
 
  private:
+  // A block that is full is written no more, and a search reads few of its vectors.
+  void let_full_blocks_go() const {
+    std::set<std::size_t> full;
+    for (const auto& [key, row] : inserted_) {
+      if (storage_.taken_count_[row / kBlockRows] == kBlockRows) {
+        full.insert(row / kBlockRows);
+      }
+    }
+    for (const std::size_t block : full) {
+      storage_.blocks_[block]->let_vectors_go();
+    }
+  }
+
   Storage& storage_;
   const std::scoped_lock<std::mutex> lock_;
   std::shared_ptr<const Snapshot> previous_;
