@@ -15,6 +15,7 @@ import pytest
 from sophon.box import Box
 from sophon.capture.ftp_password import hash_password, is_password
 from sophon.capture.ftp_server import FtpCameras
+from sophon.capture.uploads import sweep
 from sophon.recognition import EventLog, Recogniser, RecogniserOptions
 from sophon.reports import DevicePresence
 from sophon.store import DeviceRow, EventRow, EventsLimit, Store
@@ -178,6 +179,19 @@ def test_ten_cameras_behind_one_address_upload_at_once(site: Site, store: Store,
     assert {event.device_ip for event in site.events(10)} == {camera.ip for camera in cameras}
     for client in clients:
         client.quit()
+
+
+def test_what_nobody_came_for_is_swept_and_folders_in_use_stay(tmp_path: Path) -> None:
+    homes = tmp_path / "cameras"
+    for file in ("10.0.0.8/left.json", "10.0.0.8/today/left.tmp"):
+        (homes / file).parent.mkdir(parents=True, exist_ok=True)
+        (homes / file).write_bytes(b"x")
+    sweep(homes, time.time() + 30)
+    assert (homes / "10.0.0.8" / "left.json").exists()
+    sweep(homes, time.time() + 90)
+    assert [path.name for path in homes.rglob("*")] == ["10.0.0.8", "today"]
+    sweep(homes, time.time() + 2 * 24 * 3600)
+    assert [path.name for path in homes.rglob("*")] == ["10.0.0.8"]
 
 
 def test_a_password_is_kept_as_a_salted_hash() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -133,6 +135,60 @@ def test_a_static_camera_is_sampled(watch: Watch, clip: Path) -> None:
     wait_until(lambda: len(watch.events()) >= 1)
     wait_until(lambda: watch.recogniser.counts.get("frames_skipped", 0) > 0)
     assert watch.events()[0].device_type == "2"
+
+
+class RtspServer:
+    """The server of `rtsp_server.py` in a process of its own."""
+
+    def __init__(self, clip: Path) -> None:
+        self._process = subprocess.Popen(
+            ["/usr/bin/python3", str(Path(__file__).with_name("rtsp_server.py")), str(clip)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+        assert self.url.startswith("rtsp://"), "is gir1.2-gst-rtsp-server-1.0 installed?"
+
+    def pause(self) -> None:
+        """Stall: connections stay open and nothing comes."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def rtsp(clip: Path) -> Iterator[RtspServer]:
+    server = RtspServer(clip)
+    yield server
+    server.close()
+
+
+def test_a_camera_is_watched_over_real_rtsp(watch: Watch, enrol: Enrol, rtsp: RtspServer) -> None:
+    enrol("E1", "barack_obama/obama.jpg")
+    watch.put(DeviceRow("10.0.0.17", "3", "hall", stream_url=rtsp.url))
+    wait_until(lambda: len(watch.events()) >= 1)
+    assert watch.events()[0].identity_id == "E1"
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_a_stream_that_stalls_is_asked_anew(rtsp: RtspServer) -> None:
+    with FrameSource(rtsp.url, "hall", pauses=Pauses(0.1, 0.5)) as source:
+        first = source.next(0, 20)
+        assert first is not None
+        rtsp.pause()
+        wait_until(lambda: source.problem != "")
+        assert source.frame_age is not None
+        rtsp.go_on()
+        wait_until(lambda: source.problem == "")
 
 
 def test_a_stream_that_is_gone_says_why_and_the_others_go_on(watch: Watch, clip: Path) -> None:

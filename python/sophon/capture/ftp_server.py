@@ -204,4 +204,4 @@ class FtpCameras:
             self._server.serve_forever(timeout=0.2, blocking=False, handle_exit=False)
             if time.monotonic() - swept_at > SWEEP_S:
                 swept_at = time.monotonic()
-                sweep(self._folder / "cameras")
+                sweep(self._folder / "cameras", time.time())

@@ -25,6 +25,7 @@ QUEUE = 64
 JSON_WAIT_S = 0.15
 MAX_JSON_BYTES = 16 << 10
 STALE_S = 60.0
+UNUSED_S = 24 * 3600.0
 
 _log = structlog.get_logger(__name__)
 
@@ -120,15 +121,19 @@ class Uploads:
         return value if isinstance(value, dict) else {}
 
 
-def sweep(folder: Path, older_than_s: float = STALE_S) -> None:
-    """Delete what nobody came for: files that stayed incomplete, or JSON without a picture."""
-    limit = time.time() - older_than_s
-    for file in sorted(folder.rglob("*"), reverse=True):
+def sweep(homes: Path, now: float) -> None:
+    """Delete what nobody came for: files that stayed incomplete, JSON without a picture, folders unused for a day.
+
+    The cameras' homes themselves stay: a session may be in one.
+    """
+    for path in sorted(homes.glob("*/**/*"), reverse=True):
         with contextlib.suppress(OSError):
-            if file.is_dir():
-                file.rmdir()
-            elif file.lstat().st_mtime <= limit:
-                file.unlink()
+            age = now - path.lstat().st_mtime
+            if path.is_dir():
+                if age > UNUSED_S:
+                    path.rmdir()
+            elif age > STALE_S:
+                path.unlink()
 
 
 def _delete(file: Path) -> None:
