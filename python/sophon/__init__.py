@@ -9,10 +9,12 @@ from sophon.errors import Code, SophonError
 from sophon.gallery import Gallery, Match
 
 if TYPE_CHECKING:
+    from sophon.client import Client
     from sophon.engine import Face, FaceEngine, FaceQuality, load_photo
 
 __version__ = version("sophon")
 __all__ = [
+    "Client",
     "Code",
     "ExactIndex",
     "Face",
@@ -27,10 +29,13 @@ __all__ = [
 ]
 
 # Loaded when first asked for: importing OpenCV and ONNX Runtime takes a while, and not everybody needs them.
-_ENGINE = frozenset({"Face", "FaceEngine", "FaceQuality", "load_photo"})
+_LATER = {
+    "Client": "sophon.client",
+    **dict.fromkeys(("Face", "FaceEngine", "FaceQuality", "load_photo"), "sophon.engine"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ENGINE:
+    if name not in _LATER:
         raise AttributeError(f"module 'sophon' has no attribute {name!r}")
-    return getattr(import_module("sophon.engine"), name)
+    return getattr(import_module(_LATER[name]), name)
