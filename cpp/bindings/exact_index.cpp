@@ -103,10 +103,9 @@ void bind_exact_index(py::module_& module) {
   // pybind11's own metaclass only serves static properties.
   const auto type = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyType_Type));
 
-  // NOLINTNEXTLINE(performance-unnecessary-value-param): the type that pybind11 asks for
   py::register_local_exception_translator([](std::exception_ptr thrown) {
     try {
-      std::rethrow_exception(thrown);
+      std::rethrow_exception(std::move(thrown));
     } catch (const UnknownKey& error) {
       py::set_error(PyExc_KeyError, error.what());
     } catch (const BadFile& error) {

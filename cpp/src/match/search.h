@@ -15,9 +15,11 @@ namespace sophon::match {
 
 // What searches of one index share; outlives them.
 struct SearchRoom {
+  explicit SearchRoom(const simd::MatchKernels& chosen) : kernels(chosen) {}
+
   const simd::MatchKernels& kernels;
-  ScratchPool scratch_pool = {};
-  Helpers helpers = {};
+  ScratchPool scratch_pool;
+  Helpers helpers;
 };
 
 SearchResult search(std::shared_ptr<const Snapshot> snapshot, SearchRoom& room, std::span<const float> queries,

@@ -32,7 +32,7 @@ class Storage {
  public:
   // With `floats_directory` the float32 vectors live in files there, mapped into memory.
   Storage(std::size_t dim, Isa isa, std::optional<std::filesystem::path> floats_directory)
-      : dim_(dim), floats_directory_(std::move(floats_directory)), search_room_{.kernels = simd::match_kernels(isa)} {}
+      : dim_(dim), floats_directory_(std::move(floats_directory)), search_room_(simd::match_kernels(isa)) {}
 
   // Takes over filled blocks: the first row_count rows. For a storage that was just made.
   void adopt(std::vector<std::shared_ptr<Block>> blocks, std::size_t row_count);
