@@ -61,4 +61,5 @@ def test_whatever_is_sent_is_answered_as_described(
         ],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    print(done.stdout[-500:])  # noqa: T201 - how many requests there were
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -126,6 +126,7 @@ class _BoundedConnection(H11Protocol):
 
     def _close_oldest_idle(self) -> None:
         idle = (one for one in self.connections if isinstance(one, _BoundedConnection) and one._is_idle)
-        oldest = min(idle, key=lambda one: one._head_timer.when(), default=None)
+        # Who never asked for anything goes before who may be about to ask again.
+        oldest = min(idle, key=lambda one: (one.cycle is not None, one._head_timer.when()), default=None)
         if oldest is not None and oldest is not self and isinstance(oldest.transport, asyncio.Transport):
             oldest.transport.abort()

@@ -1,0 +1,195 @@
+"""How much of the engine's own throughput the HTTP API gives on: FIQA and PictureMatch over loopback.
+
+    python -m benchmarks.http [--photo FILE] [--rounds N] [--seconds S]
+
+The engine called in this process and the API called over loopback take turns in one run, with as many callers as the
+machine has cores, and twice as many over HTTP; the table gives medians over the rounds. Then a steady 70 % of the API's own rate is asked for, and
+its latencies are taken, alone and again beside 1,000 idle connections and 50 that send a byte a second.
+
+The callers share the machine with the box, and with it the time they need themselves: the ratios are lower bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import socket
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import httpx
+import numpy as np
+import orjson
+import psutil
+
+from sophon.api import Access, Analyses, ApiServer, Services, Station, guarded_app
+from sophon.box import Box
+from sophon.contract import encode_photo
+from sophon.engine import FaceEngine
+from sophon.models import ModelPack
+from sophon.sim.portraits import fetch_portraits
+from sophon.store import Store
+from sophon.tokens import Role, TokenCheck, new_token
+
+CALLERS = os.cpu_count() or 1
+LOAD = 0.7
+IDLE_CONNECTIONS = 1000
+SLOW_CONNECTIONS = 50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--photo", type=Path, help="by default one of the demo's portraits")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
+    options = parser.parse_args()
+    # Both ends of every connection are this process's open files.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
+    photo_file = options.photo or fetch_portraits() / "people" / "barack_obama" / "obama.jpg"
+    photo = photo_file.read_bytes()
+    pack = ModelPack.load()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store(Path(folder) / "data") as store,
+        FaceEngine(pack) as engine,
+    ):
+        box = Box(store, engine)
+        box.load()
+        with store.write() as transaction:
+            _, token = new_token(transaction, Role.ADMIN)
+        # FIQA and PictureMatch ask nothing of the daemon, so there is none.
+        services = Services(store, box, cast(Station, None), Analyses(CALLERS), pack, Path(folder))
+        app = guarded_app(services, Access(TokenCheck(store)))
+        with (
+            ApiServer(app, "127.0.0.1", 0) as server,
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{server.port}",
+                headers={"Authorization": f"Bearer {token}"},
+                trust_env=False,
+                timeout=60,
+            ) as http,
+        ):
+            enrol = {
+                "identity_id": "E1",
+                "reg_photo": encode_photo(photo),
+                "group_name": "default_group",
+                "info": {"name": "one"},
+            }
+            http.post("/SophonFogSys/api/users", json=enrol).raise_for_status()
+            _measure(box, http, server.port, photo, options.rounds, options.seconds)
+
+
+def _measure(box: Box, http: httpx.Client, port: int, photo: bytes, rounds: int, seconds: float) -> None:
+    text = encode_photo(photo)
+
+    def post(path: str, field: str) -> Callable[[], object]:
+        body = orjson.dumps({field: text})
+        json = {"Content-Type": "application/json"}
+        return lambda: http.post(path, content=body, headers=json).raise_for_status()
+
+    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "FIQA": (lambda: box.assess(photo, "high"), post("/SophonFace/api/FIQA", "image_base64_str")),
+        "PictureMatch": (
+            lambda: box.compare(photo),
+            post("/SophonMatch/api/PictureMatch", "rgb_image_base64"),
+        ),
+    }
+    print(f"{len(photo):,} bytes, {CALLERS} callers, {rounds} rounds of {seconds:g} s each, medians")
+    rates: dict[str, float] = {}
+    for name, (direct, by_http) in pairs.items():
+        direct(), by_http()
+        both = [
+            (_rate(direct, seconds, CALLERS), _rate(by_http, seconds, 2 * CALLERS)) for _ in range(rounds)
+        ]
+        engine_rate, http_rate = (statistics.median(column) for column in zip(*both, strict=True))
+        ratio = statistics.median(api / engine for engine, api in both)
+        rates[name] = http_rate
+        print(f"{name:13} engine {engine_rate:6.1f}/s  API {http_rate:6.1f}/s  ratio {ratio:.1%}")
+    process = psutil.Process()
+    for name, (_, by_http) in pairs.items():
+        for crowd in (contextlib.nullcontext(), _crowd(port)):
+            resident = process.memory_info().rss
+            with crowd:
+                p50, p99 = _latencies(by_http, LOAD * rates[name], rounds * seconds)
+            grown = (process.memory_info().rss - resident) / 2**20
+            beside = "alone" if isinstance(crowd, contextlib.nullcontext) else "beside a crowd"
+            print(
+                f"{name:13} at {LOAD:.0%} load, {beside:14} p50 {p50 * 1e3:5.0f} ms  p99 {p99 * 1e3:5.0f} ms  "
+                f"p99/p50 {p99 / p50:.1f}  RSS {grown:+.0f} MiB"
+            )
+
+
+def _rate(call: Callable[[], object], seconds: float, callers: int) -> float:
+    """Calls per second of all callers together."""
+    end = time.perf_counter() + seconds
+
+    def work(_caller: int) -> int:
+        calls = 0
+        while time.perf_counter() < end:
+            call()
+            calls += 1
+        return calls
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        calls = sum(pool.map(work, range(callers)))
+    return calls / (time.perf_counter() - started)
+
+
+def _latencies(call: Callable[[], object], rate: float, seconds: float) -> tuple[float, float]:
+    """The latencies' median and 99th percentile, in seconds, when calls come at a rate, whether or not the last is done."""
+
+    def timed(due: float) -> float:
+        time.sleep(max(0.0, due - time.perf_counter()))
+        call()
+        return time.perf_counter() - due
+
+    start = time.perf_counter() + 0.1
+    with ThreadPoolExecutor(4 * CALLERS) as pool:
+        taken = list(
+            pool.map(timed, (start + number / rate for number in range(max(1, int(rate * seconds)))))
+        )
+    return float(np.percentile(taken, 50)), float(np.percentile(taken, 99))
+
+
+@contextlib.contextmanager
+def _crowd(port: int) -> Iterator[None]:
+    """Connections that want nothing, and some that send their head a byte a second."""
+    with contextlib.ExitStack() as crowd:
+        for _ in range(IDLE_CONNECTIONS):
+            crowd.enter_context(_connection(port))
+        slow = [crowd.enter_context(_connection(port)) for _ in range(SLOW_CONNECTIONS)]
+        ended = threading.Event()
+
+        def trickle() -> None:
+            for byte in b"POST /SophonFace/api/FIQA HTTP/1.1\r\nHost: 127.0.0.1\r\n" * 100:
+                if ended.wait(1.0):
+                    return
+                for one in slow:
+                    with contextlib.suppress(OSError):
+                        one.send(bytes([byte]))
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _connection(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+if __name__ == "__main__":
+    main()
