@@ -18,6 +18,8 @@ from sophon.logs import redact
 from sophon.tokens import Role, all_tokens, revoke_token
 from tests.api.conftest import RunningApi, data, enrol, error
 
+pytestmark = pytest.mark.slow
+
 USERS = "/SophonFogSys/api/users"
 CALLS = [
     ("GET", "/SophonMQ/api/DevSno"),

@@ -13,6 +13,8 @@ from sophon.erasure import find_bytes, find_person
 from sophon.store import DeviceRow
 from tests.api.conftest import RunningApi, data, enrol, error
 
+pytestmark = pytest.mark.slow
+
 NAME = "Xanthippe Quuxington"
 
 

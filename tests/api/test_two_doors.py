@@ -12,6 +12,8 @@ from sophon.commands import Enroller, Executor
 from sophon.contract import AddUsersPlus, Person, PersonInfo, RefusedPerson, decode_photo
 from tests.api.conftest import RunningApi, data, enrol, error
 
+pytestmark = pytest.mark.slow
+
 USERS = "/SophonFogSys/api/users"
 
 
