@@ -244,6 +244,45 @@ def test_the_api_compares_a_picture(
         assert compare()["code"] == 40091
 
 
+def test_another_code_is_on_disk_before_it_is_answered_and_logged_in_with(
+    tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, broker: BrokerNode
+) -> None:
+    port = free_port()
+    others = broker.add_box("BOXB0002")
+    platform.add_box("BOXB0002", others)
+    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO, http_port=port) as box:
+        [token] = re.findall(r"^    (sophon_\S+)$", box.log.read_text(), re.MULTILINE)
+        answer = httpx.put(
+            f"http://127.0.0.1:{port}/SophonMQ/api/DevSno",
+            json={"dev_sno": "BOXB0002"},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        assert answer.json() == {"data": {"response": "BOXB0002"}}
+        box.kill()
+        box.start()  # as configured, but what was set wins
+        with PlatformDesk(others) as desk:
+            result = desk.call(DeleteUsers(userid_list=["E9"]))
+    assert result.dev_sno == "BOXB0002"
+    assert box.log.read_text().count("    sophon_") == 1
+
+
+def test_the_box_moves_without_a_restart(
+    tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, broker: BrokerNode
+) -> None:
+    port = free_port()
+    others = broker.add_box("BOXC0003")
+    platform.add_box("BOXC0003", others)
+    with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO, http_port=port) as box:
+        [token] = re.findall(r"^    (sophon_\S+)$", box.log.read_text(), re.MULTILINE)
+        httpx.put(
+            f"http://127.0.0.1:{port}/SophonMQ/api/DevSno",
+            json={"dev_sno": "BOXC0003"},
+            headers={"Authorization": f"Bearer {token}"},
+        ).raise_for_status()
+        with PlatformDesk(others) as desk:
+            assert desk.call(DeleteUsers(userid_list=["E9"])).dev_sno == "BOXC0003"
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
