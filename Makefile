@@ -49,9 +49,10 @@ core-tests: .venv/ready-test
 	.ci/system-packages run
 	$(PYTHON) -m venv .venv
 
-# The build tools are installed first so that the native build can reuse its build directory.
-.venv/ready-build: .venv/bin/pip pyproject.toml
-	$(PIP) install -q $(BUILD_REQUIREMENTS) cmake ninja
+# The build tools are installed first so that the native build can reuse its build directory; setuptools, for the
+# dependencies that come as source archives.
+.venv/ready-build: .venv/bin/pip pyproject.toml Makefile
+	$(PIP) install -q $(BUILD_REQUIREMENTS) cmake ninja 'setuptools>=70.1'
 	touch $@
 
 .venv/ready-run: .venv/ready-build pyproject.toml $(CORE_SOURCES)

@@ -112,7 +112,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             lambda _sighting: None,
             RecogniserOptions(cooldown_s=0.5),
         )
-        services = Services(store, box, _NoStation(), Analyses(2), folder / "pictures", recogniser)
+        services = Services(store, box, _NoStation(), Analyses(2), pack, folder / "pictures", recogniser)
         access = Access(TokenCheck(store), (ip_network("127.0.0.1/32"),))
         server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0))
         ftp = owned.enter_context(
