@@ -1,7 +1,9 @@
 #include "match/checksum.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 namespace sophon::match {
 namespace {
@@ -27,7 +29,7 @@ std::uint64_t checksum(std::span<const std::byte> bytes) {
     }
   }
   words = {};
-  std::memcpy(words.data(), bytes.data() + offset, bytes.size() - offset);
+  std::ranges::copy(bytes.subspan(offset), std::as_writable_bytes(std::span(words)).begin());
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     lanes[lane] = mixed(lanes[lane], words[lane]);
   }

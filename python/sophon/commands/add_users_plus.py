@@ -237,6 +237,8 @@ class Enroller:
         )
 
     def _commit(self, seq: int, prepared: list[_Prepared]) -> None:
+        # Where the gallery has room for some only, the command's first ones get it.
+        prepared = sorted(prepared, key=lambda one: one.candidate.item.position)
         with self._store.write() as transaction:
             batches = transaction.batches
             live = [one for one in prepared if batches.is_open(seq, one.candidate.item.position)]
