@@ -22,6 +22,15 @@ std::size_t population(std::span<const std::uint64_t> words) {
   return count;
 }
 
+void append_slots(std::span<const std::uint64_t> words, std::size_t first, std::vector<std::uint16_t>& slots) {
+  for (const std::uint64_t word : words) {
+    for (std::uint64_t rest = word; rest != 0; rest &= rest - 1) {
+      slots.push_back(static_cast<std::uint16_t>(first + static_cast<std::size_t>(std::countr_zero(rest))));
+    }
+    first += 64;
+  }
+}
+
 }  // namespace
 
 Pieces::Pieces(std::shared_ptr<const Snapshot> snapshot, const std::optional<Subset>& allow)
@@ -41,6 +50,7 @@ Pieces::Pieces(std::shared_ptr<const Snapshot> snapshot, const std::optional<Sub
 
 void Pieces::add_block(const Block& block, const BlockBits& wanted) {
   constexpr std::size_t kWords = kPieceRows / 64;
+  std::vector<std::uint16_t> listed;
   for (std::size_t word = 0; word < wanted.size(); word += kWords) {
     const std::span<const std::uint64_t> words(wanted.data() + word, kWords);
     const std::size_t count = population(words);
@@ -61,21 +71,25 @@ void Pieces::add_block(const Block& block, const BlockBits& wanted) {
                          .rows = {.list = nullptr, .first = start + first, .count = end - first},
                          .wanted = count == end - first ? nullptr : &wanted});
     } else {
-      add_list(block, wanted, start, count);
+      append_slots(words, start, listed);
     }
   }
+  add_lists(block, std::move(listed));
 }
 
-void Pieces::add_list(const Block& block, const BlockBits& wanted, std::size_t first, std::size_t count) {
-  std::vector<std::uint16_t>& list = lists_.emplace_back();
-  list.reserve(count + kListContinues);
-  for (std::size_t word = first / 64; word < (first + kPieceRows) / 64; ++word) {
-    for (std::uint64_t rest = wanted[word]; rest != 0; rest &= rest - 1) {
-      list.push_back(static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(rest))));
-    }
+// Listed rows of a whole block go together: a piece of few rows would cost more by itself than by its rows.
+void Pieces::add_lists(const Block& block, std::vector<std::uint16_t> slots) {
+  const std::size_t count = slots.size();
+  if (count == 0) {
+    return;
   }
-  list.resize(count + kListContinues, list.back());
-  pieces_.push_back({.block = &block, .rows = {.list = list.data(), .first = 0, .count = count}, .wanted = nullptr});
+  slots.resize(count + kListContinues, slots.back());
+  const std::vector<std::uint16_t>& list = lists_.emplace_back(std::move(slots));
+  for (std::size_t first = 0; first < count; first += kPieceRows) {
+    pieces_.push_back({.block = &block,
+                       .rows = {.list = list.data() + first, .first = 0, .count = std::min(kPieceRows, count - first)},
+                       .wanted = nullptr});
+  }
 }
 
 }  // namespace sophon::match

@@ -40,7 +40,7 @@ class Pieces {
 
  private:
   void add_block(const Block& block, const BlockBits& wanted);
-  void add_list(const Block& block, const BlockBits& wanted, std::size_t first, std::size_t count);
+  void add_lists(const Block& block, std::vector<std::uint16_t> slots);
 
   std::shared_ptr<const Snapshot> snapshot_;
   std::vector<Piece> pieces_;
