@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.galleries import Kind, Vectors, gallery
-from benchmarks.peers import BEST_KNOWN, OTHERS, FaissFlat, Matcher, Sophon
+from benchmarks.peers import BEST_KNOWN, OTHERS, FaissFlat, FaissFlatSelectingAll, Matcher, Sophon
 
 K = 5
 ALLOWED = 0.1
@@ -196,12 +196,12 @@ def plot(figures: Sequence[Figures], path: Path) -> None:
     bars = [
         (f"{row.gallery.count // 1000}k × {row.gallery.dim} {row.gallery.kind}: {row.question}", ratio)
         for row in figures
-        if row.matcher == FaissFlat.name
+        if row.matcher == FaissFlatSelectingAll.name
         for ratio in [row.median / own[row.gallery, row.question]]
     ]
     ratios.barh(*zip(*bars, strict=True))
     ratios.axvline(1, color="black")
-    ratios.set(xlabel="times faster than FAISS IndexFlatIP")
+    ratios.set(xlabel="times faster than FAISS IndexFlatIP at its best")
     ratios.tick_params(axis="y", labelsize=6)
     figure.savefig(path, dpi=150)
 

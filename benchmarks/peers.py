@@ -57,11 +57,26 @@ class FaissFlat:
         bits[allowed] = True
         self._bitmap = np.packbits(bits, bitorder="little")
         self._within = self._faiss.SearchParameters(sel=self._faiss.IDSelectorBitmap(self._bitmap))
+        self._everything = self._faiss.SearchParameters(sel=self._faiss.IDSelectorAll())
 
     def search(self, queries: Vectors, k: int, threshold: float = -1.0, within: bool = False) -> Found:
         # Its range search is slower than its top k, so a threshold is served by the top k.
-        scores, keys = self._index.search(queries, k, params=self._within if within else None)
+        scores, keys = self._index.search(
+            queries, k, params=self._within if within else self._unselected(queries)
+        )
         return keys, scores
+
+    def _unselected(self, queries: Vectors) -> Any:
+        return None
+
+
+class FaissFlatSelectingAll(FaissFlat):
+    """The same, but a single query goes by FAISS's path for selectors, several times faster than its usual one."""
+
+    name = "FAISS IndexFlatIP, selecting all"
+
+    def _unselected(self, queries: Vectors) -> Any:
+        return self._everything if len(queries) == 1 else None
 
 
 class FaissFastScan:
@@ -187,7 +202,7 @@ class NumKong(_AllScores):
         super().__init__(scores)
 
 
-BEST_KNOWN: list[type[Matcher]] = [Sophon, FaissFlat]
+BEST_KNOWN: list[type[Matcher]] = [Sophon, FaissFlat, FaissFlatSelectingAll]
 OTHERS: list[type[Matcher]] = [
     FaissFastScan,
     Svs,

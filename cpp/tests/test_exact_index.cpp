@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <random>
@@ -39,6 +41,12 @@ void check_against_brute_force(const SearchResult& found, std::span<const float>
       CHECK(found.scores[q * k + rank] == expected[rank].second);
     }
   }
+}
+
+// How long tests of searches beside changes go on; the thread sanitizer's run sets it.
+std::chrono::seconds soak_time() {
+  const char* const seconds = std::getenv("SOPHON_SOAK_SECONDS");
+  return std::chrono::seconds(seconds == nullptr ? 0 : std::strtol(seconds, nullptr, 10));
 }
 
 }  // namespace
@@ -118,7 +126,8 @@ TEST_CASE("searches beside changes see whole versions only, and what is removed 
   };
   std::thread first(search);
   std::thread second(search);
-  for (int turn = 0; turn < kTurns || searches < 4; ++turn) {
+  const auto end = std::chrono::steady_clock::now() + soak_time();
+  for (int turn = 0; turn < kTurns || searches < 4 || std::chrono::steady_clock::now() < end; ++turn) {
     index.replace(std::span(&moving_key, 1), std::span(moving).subspan(turn % 2 == 0 ? kDim : 0, kDim));
     const std::int64_t passing_key = 2000 + turn;
     index.add(std::span(&passing_key, 1), std::span(base).first(kDim));
