@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from sophon.calibration import Calibration
+from sophon.duplicates import DuplicatePolicy, DuplicateSearch
 from sophon.engine import DOMINANT_FACE_RATIO, Face, FaceEngine, FaceQuality, load_photo
 from sophon.errors import Code, SophonError
 from sophon.gallery import Gallery, Match
@@ -22,6 +23,7 @@ SUPERSEDED = "superseded by a newer command"
 # A calibration puts the score 0.5 where its default false match rate is; without one, the usual cosine counts.
 CALIBRATED_THRESHOLD = 0.5
 UNCALIBRATED_THRESHOLD = 0.35
+REGISTERED_AS_STRANGER = 2
 
 #: What goes of a deleted person's events: nothing, the pictures, or the events wholly.
 DeletedPersonEvents = Literal["nothing", "pictures", "all"]
@@ -53,6 +55,14 @@ class Enrolment:
 
 
 @dataclass(frozen=True)
+class Enrolled:
+    """What became of an enrolment: done, or why not; and whose face it is already, if somebody else's."""
+
+    error: SophonError | None = None
+    duplicate_of: Match | None = None
+
+
+@dataclass(frozen=True)
 class Recognition:
     """A face in a picture, and who it may be, best first; no match means a stranger."""
 
@@ -80,6 +90,7 @@ class Box:
         match_threshold: float | None = None,
         calibration: Calibration | None = None,
         deleted_person_events: DeletedPersonEvents = "pictures",
+        duplicate_faces: DuplicatePolicy = "warn",
     ) -> None:
         self._store = store
         self._deleted_person_events = deleted_person_events
@@ -87,6 +98,8 @@ class Box:
         self._capacity = capacity
         self._gallery = Gallery(engine.dim, engine.making_id)
         self._calibration = calibration
+        self._duplicate_faces = duplicate_faces
+        self._duplicates = DuplicateSearch(self._gallery, calibration)
         if match_threshold is None:
             match_threshold = UNCALIBRATED_THRESHOLD if calibration is None else CALIBRATED_THRESHOLD
         self._match_threshold = match_threshold
@@ -160,30 +173,36 @@ class Box:
             found = snapshot.people.enrolled_from(identity_id)
         return found == EnrolledFrom(sha256(photo), level, self._engine.making_id)
 
-    def enrol(
-        self, transaction: Transaction, seq: int, enrolments: Sequence[Enrolment]
-    ) -> list[SophonError | None]:
-        """Add or overwrite people for command ``seq``; per person None, or why not.
+    def enrol(self, transaction: Transaction, seq: int, enrolments: Sequence[Enrolment]) -> list[Enrolled]:
+        """Add or overwrite people for command ``seq``, and say of each what became of it.
 
-        A person that a newer command wrote or deleted stays as that one left it.
+        A person that a newer command wrote or deleted stays as that one left it. One whose face somebody else has is
+        refused or reported, by the box's policy.
         """
         wiped_at = transaction.counters.get(_WIPED_AT)
         people = transaction.people.count()
-        outcomes: list[SophonError | None] = []
+        outcomes: list[Enrolled] = []
+        beside: dict[str, np.ndarray[Any, Any]] = {}
         for enrolment in enrolments:
+            duplicate = self._duplicate_of(transaction, enrolment, beside)
             known = transaction.people.get(enrolment.identity_id)
             if seq < max(wiped_at, transaction.people.last_written(enrolment.identity_id)):
-                outcomes.append(SophonError(Code.BAD_REQUEST, SUPERSEDED))
+                outcomes.append(Enrolled(SophonError(Code.BAD_REQUEST, SUPERSEDED)))
             elif known is None and people >= self._capacity:
-                outcomes.append(
-                    SophonError(Code.GALLERY_FULL, f"the gallery is full: capacity is {self._capacity}")
-                )
+                full = f"the gallery is full: capacity is {self._capacity}"
+                outcomes.append(Enrolled(SophonError(Code.GALLERY_FULL, full)))
             elif known is None and enrolment.face is None:
-                outcomes.append(SophonError(Code.BAD_REQUEST, SUPERSEDED))
+                outcomes.append(Enrolled(SophonError(Code.BAD_REQUEST, SUPERSEDED)))
+            elif duplicate is not None and self._duplicate_faces == "reject":
+                problem = SophonError(Code.IDENTITY_EXISTS, duplicate_detail(duplicate))
+                outcomes.append(Enrolled(problem, duplicate))
             else:
                 people += known is None
                 self._put(transaction, seq, enrolment)
-                outcomes.append(None)
+                if enrolment.face is not None:
+                    beside[enrolment.identity_id] = enrolment.face.embedding
+                outcomes.append(Enrolled(duplicate_of=duplicate))
+        transaction.counters.add("duplicate_faces", sum(one.duplicate_of is not None for one in outcomes))
         return outcomes
 
     def delete(self, transaction: Transaction, seq: int, identity_ids: Iterable[str]) -> set[str]:
@@ -378,6 +397,27 @@ class Box:
             raise SophonError(Code.NO_FACE, "no face in the photo")
         return qualities
 
+    def _duplicate_of(
+        self,
+        transaction: Transaction,
+        enrolment: Enrolment,
+        beside: Mapping[str, np.ndarray[Any, Any]],
+    ) -> Match | None:
+        if (
+            self._duplicate_faces == "allow"
+            or enrolment.face is None
+            or enrolment.register_type == REGISTERED_AS_STRANGER
+        ):
+            return None
+
+        def is_no_stranger(identity_id: str) -> bool:
+            person = transaction.people.get(identity_id)
+            return person is not None and person.register_type != REGISTERED_AS_STRANGER
+
+        return self._duplicates.find(
+            enrolment.identity_id, enrolment.face.embedding, beside, counts=is_no_stranger
+        )
+
     def _put(self, transaction: Transaction, seq: int, enrolment: Enrolment) -> None:
         identity_id = enrolment.identity_id
         transaction.people.put(
@@ -431,6 +471,11 @@ class Box:
 
     def _set_threshold(self, threshold: float) -> None:
         self._match_threshold = threshold
+
+
+def duplicate_detail(duplicate: Match) -> str:
+    """What an answer says of a face that somebody else has."""
+    return f"duplicate_of: {duplicate.identity_id}, whose face matches with cosine {duplicate.score:.2f}"
 
 
 def sha256(photo: bytes) -> bytes:

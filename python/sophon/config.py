@@ -159,6 +159,11 @@ class Settings(BaseModel):
         le=24 * 366,
         description="How long a result is offered to a notify_path that refuses it.",
     )
+    duplicate_faces: Literal["allow", "warn", "reject"] = Field(
+        default="warn",
+        description="What is done about a face that is enrolled already under another id: nothing; a detail in the answer "
+        "and a counter; or a refusal with 40011.",
+    )
     deleted_person_events: Literal["nothing", "pictures", "all"] = Field(
         default="pictures",
         description="What goes of a person's events with the person: nothing, their pictures, or all of them.",

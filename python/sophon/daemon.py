@@ -104,6 +104,7 @@ class Daemon:
             match_threshold=settings.match_threshold,
             calibration=calibration,
             deleted_person_events=settings.deleted_person_events,
+            duplicate_faces=settings.duplicate_faces,
         )
         unrecognisable = self._box.load()
         if unrecognisable:

@@ -24,7 +24,11 @@ def test_people_of_a_folder_are_found_again(portraits: Path, tmp_path: Path) -> 
     data = tmp_path / "data"
     people = portraits / "people"
     enrolled = json.loads(run("enroll", people, "--data-dir", data, "--level", "middle", "--json"))
-    assert enrolled == {"enrolled": ["barack_obama", "eileen_collins", "joe_biden"], "refused": []}
+    assert enrolled == {
+        "enrolled": ["barack_obama", "eileen_collins", "joe_biden"],
+        "duplicates": {},
+        "refused": [],
+    }
     (face,) = json.loads(run("search", people / "barack_obama" / "obama3.jpg", "--data-dir", data, "--json"))
     assert (face["people"][0]["identity_id"], face["people"][0]["match"]) == ("barack_obama", True)
     assert face["people"][0]["name"] == "barack obama"

@@ -23,13 +23,15 @@ class Rig:
         self.data_dir = data_dir
         self._engine = engine
         self._platform = platform
-        self._capacity = options.pop("capacity", 50_000)
+        self._box_options = {
+            name: options.pop(name) for name in ("capacity", "duplicate_faces") if name in options
+        }
         self._options = options
         self.open()
 
     def open(self) -> None:
         self.store = Store(self.data_dir)
-        self.box = Box(self.store, self._engine, capacity=self._capacity)
+        self.box = Box(self.store, self._engine, **self._box_options)
         self.box.load()
         self.enroller = Enroller(
             self.store, self.box, self._platform, dev_sno=DEV_SNO, trial=self._options.get("trial")

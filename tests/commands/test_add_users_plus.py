@@ -195,6 +195,40 @@ def test_a_full_gallery_refuses_the_next_but_not_an_overwrite(
     rig.close()
 
 
+def test_a_face_that_somebody_else_has_is_reported(rig: Rig, obama: bytes, biden: bytes) -> None:
+    assert codes(rig.do(inline(person("E1", obama)))) == {"E1": 0}
+    # Against those enrolled before, and against those of the same command; one's own former face says nothing.
+    answer = rig.do(
+        inline(person("E2", obama), person("E3", biden), person("E4", biden), person("E1", obama))
+    )
+    assert codes(answer) == {"E2": 0, "E3": 0, "E4": 0, "E1": 0}
+    details = {one["userid"]: one.get("detail", "") for one in answer["result"]["success_users"]}
+    assert details["E2"].startswith("duplicate_of: E1, ")
+    assert details["E4"].startswith("duplicate_of: E3, ")
+    assert details["E3"] == details["E1"] == ""
+    with rig.store.read() as snapshot:
+        assert snapshot.counters.get("duplicate_faces") == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("allow", {"E1": 0, "E2": 0}), ("reject", {"E1": 0, "E2": 40011})]
+)
+def test_what_is_done_about_a_face_that_somebody_else_has_is_a_setting(
+    tmp_path: Path,
+    engine: FaceEngine,
+    client: PlatformClient,
+    obama: bytes,
+    policy: str,
+    expected: dict[str, int],
+) -> None:
+    rig = Rig(tmp_path / "box", engine, client, duplicate_faces=policy)
+    answer = rig.do(inline(person("E1", obama), person("E2", obama)))
+    assert codes(answer) == expected
+    assert all("detail" not in one for one in answer["result"]["success_users"])
+    assert rig.people() == {identity for identity, code in expected.items() if code == 0}
+    rig.close()
+
+
 def test_a_fetch_that_fails_fails_its_people_only(
     rig: Rig, platform: ReferencePlatform, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

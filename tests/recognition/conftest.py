@@ -46,8 +46,8 @@ def enrol(store: Store, box: Box, portraits: Path) -> Enrol:
         info = {"name": f"name of {identity_id}", "type": person_type}
         with store.write() as transaction:
             seq = transaction.counters.add("seq")
-            outcome = box.enrol(transaction, seq, [Enrolment(identity_id, info, 1, permissions, face)])
-        assert outcome == [None]
+            [outcome] = box.enrol(transaction, seq, [Enrolment(identity_id, info, 1, permissions, face)])
+        assert outcome.error is None
 
     return enrol
 

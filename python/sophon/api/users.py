@@ -181,9 +181,9 @@ def _face(here: Services, identity_id: str, photo: bytes, level: str) -> FaceRow
 
 
 def _enrol(here: Services, transaction: Transaction, enrolment: Enrolment) -> PersonRow:
-    [error] = here.box.enrol(transaction, transaction.inbox.next_seq(), [enrolment])
-    if error is not None:
-        raise error
+    [outcome] = here.box.enrol(transaction, transaction.inbox.next_seq(), [enrolment])
+    if outcome.error is not None:
+        raise outcome.error
     return known_person(transaction, enrolment.identity_id)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from os import cpu_count
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sophon.box import Box, Enrolment
+from sophon.calibration import load_calibration
 from sophon.cli.box_data import AsJson, DataDir, ModelDir, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.engine import FaceEngine
@@ -30,6 +30,12 @@ GROUP_SIZE = 50
 class _Person:
     identity_id: str
     photos: list[Path]
+
+
+@dataclass(frozen=True)
+class _Enrolled:
+    identity_id: str
+    duplicate_of: str | None
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,11 @@ def enroll(
     people = _people_in(folder)
     permissions = tuple(permission or ["0"])
     console = Console(stderr=True)
-    enrolled: list[str] = []
+    enrolled: list[_Enrolled] = []
     refused: list[_Refusal] = []
-    with Store(data_dir) as store, FaceEngine(ModelPack.load(model_dir)) as engine:
-        box = Box(store, engine)
+    pack = ModelPack.load(model_dir)
+    with Store(data_dir) as store, FaceEngine(pack) as engine:
+        box = Box(store, engine, calibration=load_calibration(pack.directory, engine.making_id))
         box.load()
         with ThreadPoolExecutor(cpu_count() or 1) as pool, _bar(console) as bar:
             task = bar.add_task("enrolling", total=len(people))
@@ -89,7 +96,13 @@ def enroll(
             _commit(store, box, group, enrolled, refused)
     refused.sort(key=lambda one: one.identity_id)
     if as_json:
-        print_json({"enrolled": sorted(enrolled), "refused": [vars(one) for one in refused]})
+        print_json(
+            {
+                "enrolled": sorted(one.identity_id for one in enrolled),
+                "duplicates": {one.identity_id: one.duplicate_of for one in enrolled if one.duplicate_of},
+                "refused": [vars(one) for one in refused],
+            }
+        )
     else:
         _print(enrolled, refused)
     if refused:
@@ -141,25 +154,32 @@ def _outcome(future: Future[FaceRow], person: _Person, permissions: tuple[str, .
 
 
 def _commit(
-    store: Store, box: Box, group: list[Enrolment], enrolled: list[str], refused: list[_Refusal]
+    store: Store, box: Box, group: list[Enrolment], enrolled: list[_Enrolled], refused: list[_Refusal]
 ) -> None:
     with store.write() as transaction:
         outcomes = box.enrol(transaction, transaction.inbox.next_seq(), group)
-    for enrolment, error in zip(group, outcomes, strict=True):
-        if error is None:
-            enrolled.append(enrolment.identity_id)
+    for enrolment, outcome in zip(group, outcomes, strict=True):
+        if outcome.error is None:
+            other = None if outcome.duplicate_of is None else outcome.duplicate_of.identity_id
+            enrolled.append(_Enrolled(enrolment.identity_id, other))
         else:
-            refused.append(_Refusal(enrolment.identity_id, int(error.code), str(error)))
+            refused.append(_Refusal(enrolment.identity_id, int(outcome.error.code), str(outcome.error)))
 
 
-def _print(enrolled: Iterable[str], refused: list[_Refusal]) -> None:
+def _print(enrolled: list[_Enrolled], refused: list[_Refusal]) -> None:
     console = Console()
+    duplicates = [one for one in enrolled if one.duplicate_of is not None]
+    if duplicates:
+        table = Table("person", "has the face of", title="enrolled twice?")
+        for one in duplicates:
+            table.add_row(one.identity_id, one.duplicate_of)
+        console.print(table)
     if refused:
         table = Table("person", "code", "why not", title="refused")
-        for one in refused:
-            table.add_row(one.identity_id, str(one.code), one.reason)
+        for refusal in refused:
+            table.add_row(refusal.identity_id, str(refusal.code), refusal.reason)
         console.print(table)
-    console.print(f"{len(list(enrolled))} enrolled, {len(refused)} refused")
+    console.print(f"{len(enrolled)} enrolled, {len(refused)} refused")
 
 
 def _bar(console: Console) -> Progress:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from sophon.box import Box, Enrolment, QualityError
+from sophon.box import Box, Enrolled, Enrolment, QualityError, duplicate_detail
 from sophon.commands.answers import answer, set_aside
 from sophon.commands.trial import Trial
 from sophon.contract import (
@@ -57,8 +57,8 @@ def plan(command: AddUsersPlus, transaction: Transaction, seq: int) -> None:
     )
     for position, entry in enumerate(entries):
         if isinstance(entry, RefusedPerson):
-            error = SophonError(entry.code, entry.detail)
-            transaction.batches.settle(seq, _settled(position, entry.identity_id, entry.name, error))
+            outcome = Enrolled(SophonError(entry.code, entry.detail))
+            transaction.batches.settle(seq, _settled(position, entry.identity_id, entry.name, outcome))
     transaction.inbox.plan(seq)
 
 
@@ -246,10 +246,10 @@ class Enroller:
             outcomes = iter(self._box.enrol(transaction, seq, wanted))
             enrolled = 0
             for one in live:
-                error = next(outcomes) if one.enrolment is not None else one.error
-                enrolled += error is None
+                outcome = next(outcomes) if one.enrolment is not None else Enrolled(one.error)
+                enrolled += outcome.error is None
                 item, person = one.candidate.item, one.candidate.person
-                batches.settle(seq, _settled(item.position, item.identity_id, person.name, error))
+                batches.settle(seq, _settled(item.position, item.identity_id, person.name, outcome))
             transaction.counters.add("people_enrolled", enrolled)
             transaction.counters.add("people_refused", len(live) - enrolled)
 
@@ -286,16 +286,18 @@ class Enroller:
         _log.info("enrolment under way", seq=seq, settled=progress.settled, total=progress.total)
 
 
-def _settled(position: int, identity_id: str, username: str, error: SophonError | None) -> SettledItem:
+def _settled(position: int, identity_id: str, username: str, outcome: Enrolled) -> SettledItem:
+    error, duplicate = outcome.error, outcome.duplicate_of
     if error is None:
-        return SettledItem(position, identity_id, int(Code.SUCCESS), username)
+        detail = "" if duplicate is None else duplicate_detail(duplicate)
+        return SettledItem(position, identity_id, int(Code.SUCCESS), username, detail=detail)
     failed_items = error.failed_items if isinstance(error, QualityError) else ()
     return SettledItem(position, identity_id, int(error.code), username, failed_items, str(error))
 
 
 def _outcome(item: SettledItem) -> PersonOutcome:
     if item.code == Code.SUCCESS:
-        return PersonOutcome.added(item.identity_id, item.username)
+        return PersonOutcome.added(item.identity_id, item.username, item.detail or None)
     return PersonOutcome.not_added(
         item.identity_id, item.username, Code(item.code), item.detail, item.failed_items
     )

@@ -28,9 +28,10 @@ class PersonOutcome(Message):
     detail: str | None = None
 
     @classmethod
-    def added(cls, userid: str, username: str) -> PersonOutcome:
-        """The person is enrolled."""
-        return cls(userid=userid, username=username, message=texts.PERSON_ADDED, code=0)
+    def added(cls, userid: str, username: str, detail: str | None = None) -> PersonOutcome:
+        """The person is enrolled; ``detail`` says what is remarkable about it."""
+        outcome = cls(userid=userid, username=username, message=texts.PERSON_ADDED, code=0)
+        return outcome if detail is None else outcome.model_copy(update={"detail": detail})
 
     @classmethod
     def not_added(

@@ -14,7 +14,7 @@ import orjson
 import structlog
 from numpy.typing import NDArray
 
-from sophon.box import Box, Enrolment
+from sophon.box import REGISTERED_AS_STRANGER, Box, Enrolment
 from sophon.engine import Face, FaceQuality
 from sophon.engine.photo import Image
 from sophon.errors import SophonError
@@ -30,7 +30,6 @@ MAX_GRAB_INFO_BYTES = 16 << 10
 SNAPSHOT_CAMERA = "1"
 # Strangers may fill this share of the gallery.
 STRANGER_SHARE = 0.1
-REGISTERED_AS_STRANGER = 2
 SAME_FACE_IOU = 0.3
 
 _log = structlog.get_logger(__name__)
@@ -203,7 +202,8 @@ class Recogniser:
                 identity_id, info, REGISTERED_AS_STRANGER, (), row, (sighting.event.group_name,)
             )
             with self._store.write() as transaction:
-                (problem,) = self._box.enrol(transaction, transaction.counters.add("seq"), [enrolment])
+                (outcome,) = self._box.enrol(transaction, transaction.counters.add("seq"), [enrolment])
+            problem = outcome.error
         except SophonError as error:
             problem = error
         if problem is not None:
