@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from sophon.engine.sessions import available_runtimes
+from sophon.engine.tune import ROUNDS, tune
 from sophon.models.install import (
     export,
     install_from_folder,
@@ -134,6 +136,40 @@ def export_models(
     with _progress() as on_step:
         exported = export(ModelPack.load(directory), folder, on_step)
     typer.echo(f"{len(exported.models)} models are in {folder}; there: sophon models install --from {folder}")
+
+
+@app.command("tune")
+def tune_models(
+    directory: Dir = None,
+    rounds: Annotated[int, typer.Option(min=5, help="How often each network is run.")] = ROUNDS,
+    as_json: Json = False,
+) -> None:
+    """Measure each network in every installed runtime and keep the fastest for this machine.
+
+    ONNX Runtime is always there; OpenVINO with: pip install 'sophon[openvino]'. A runtime whose outputs differ by more than
+    rounding is not taken. Engines made from now on use the choice.
+    """
+    pack = ModelPack.load(directory)
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=Console(stderr=True)) as progress:
+        tasks = {model.role: progress.add_task(model.role.value, total=rounds) for model in pack.models}
+        tuning = tune(
+            pack,
+            rounds=rounds,
+            on_round=lambda model, done: progress.update(tasks[model.role], completed=done),
+        )
+    if as_json:
+        _print_json(
+            {model.role.value: tuning.choices[model.sha256].model_dump(mode="json") for model in pack.models}
+        )
+        return
+    runtimes = available_runtimes()
+    table = Table("network", *(f"{runtime.value}, ms" for runtime in runtimes), "chosen")
+    for model in pack.models:
+        choice = tuning.choices[model.sha256]
+        medians = [choice.medians_ms.get(runtime) for runtime in runtimes]
+        cells = ["differs" if one is None else f"{one:.2f}" for one in medians]
+        table.add_row(model.role.value, *cells, choice.runtime.value)
+    Console().print(table)
 
 
 def _print_json(value: object) -> None:
