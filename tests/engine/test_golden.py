@@ -12,6 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from sophon.engine import FaceEngine
+from sophon.engine.detector import FaceDetector
+from sophon.engine.photo import load_photo
+from sophon.engine.sessions import open_network
 from sophon.models import ModelPack, Role
 from tests.engine import reference
 
@@ -35,9 +38,9 @@ def plain_faces(pack: ModelPack, image: NDArray[Any], size: int) -> NDArray[np.f
     return faces
 
 
-def plain_landmarks(pack: ModelPack, image: NDArray[Any]) -> NDArray[np.float64]:
-    """The five points of the best face: the mean of all detections of it at both scales, weighted by score."""
-    faces = np.concatenate([plain_faces(pack, image, size) for size in (480, 192)])
+def plain_landmarks(pack: ModelPack, image: NDArray[Any], sizes: tuple[int, ...]) -> NDArray[np.float64]:
+    """The five points of the best face: the mean of all detections of it at these scales, weighted by score."""
+    faces = np.concatenate([plain_faces(pack, image, size) for size in sizes])
     best = faces[np.argmax(faces[:, 14])]
     same = np.array([face for face in faces if reference.overlap(best, face) >= 0.5])
     points: NDArray[np.float64] = np.average(same[:, 4:14], axis=0, weights=same[:, 14]).reshape(5, 2)
@@ -92,13 +95,34 @@ def test_landmarks_and_embedding_are_those_of_a_plain_pipeline(
     # given a photograph decoded by OpenCV alone, and the landmarks and embedding of a plain pipeline
     image = cv2.imread(str(portraits / "people" / file), cv2.IMREAD_COLOR)
     assert image is not None
-    landmarks = plain_landmarks(model_pack, image)
-    # when the engine analyses it from its path, aligning by the detector
+    landmarks = plain_landmarks(model_pack, image, (320,))
+    # when the engine analyses it from its path, aligning by the detector at one scale
     with FaceEngine(model_pack, accuracy="fast") as engine:
         face = engine.analyze(portraits / "people" / file)[0]
     # then the landmarks are the plain pipeline's to a pixel, and the embedding is the same but for rounding
     assert np.abs(face.landmarks - landmarks).max() < 1.0
     assert face.embedding @ plain_embedding(model_pack, image, landmarks) >= 0.999
+
+
+@pytest.mark.parametrize("file", PORTRAITS)
+def test_two_scales_agree_on_the_landmarks(model_pack: ModelPack, portraits: Path, file: str) -> None:
+    image = load_photo(portraits / "people" / file)
+    network = open_network(model_pack, Role.DETECTOR, 1)
+    detector = FaceDetector(network, sizes=(480, 192), merged=True, min_score=0.6, max_iou=0.3)
+    landmarks = plain_landmarks(model_pack, image, (480, 192))
+    assert np.abs(detector.detect(image).landmarks[0] - landmarks).max() < 1.0
+
+
+def test_a_scale_that_shows_a_face_spares_the_others(model_pack: ModelPack, portraits: Path) -> None:
+    image = load_photo(portraits / "people" / PORTRAITS[0])
+    network = open_network(model_pack, Role.DETECTOR, 1)
+
+    def faces(*sizes: int, merged: bool) -> NDArray[np.float32]:
+        detector = FaceDetector(network, sizes=sizes, merged=merged, min_score=0.6, max_iou=0.3)
+        return detector.detect(image).landmarks
+
+    np.testing.assert_array_equal(faces(320, 192, merged=False), faces(320, merged=True))
+    np.testing.assert_array_equal(faces(32, 320, merged=False), faces(320, merged=True))
 
 
 @pytest.mark.parametrize("file", PORTRAITS)

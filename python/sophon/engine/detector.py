@@ -1,4 +1,4 @@
-"""Faces in a picture: YuNet at two scales, merged."""
+"""Faces in a picture: YuNet at two scales, merged, or at one after the other until there are faces."""
 
 from __future__ import annotations
 
@@ -32,21 +32,28 @@ class Detections:
 
 
 class FaceDetector:
-    """YuNet at two scales: it finds faces of about 10-300 pixels of its input, a picture may hold 5 %-95 % of its height."""
+    """YuNet at several scales: it finds faces of about 10-300 pixels of its input, a picture may hold 5 %-95 % of its height.
 
-    def __init__(self, network: Network, *, sizes: tuple[int, ...], min_score: float, max_iou: float) -> None:
+    `merged`: look at every scale, and let the scales agree on each face; else at the next one only where the one before
+    showed no face.
+    """
+
+    def __init__(
+        self, network: Network, *, sizes: tuple[int, ...], merged: bool, min_score: float, max_iou: float
+    ) -> None:
         self._network = network
+        self._merged = merged
         self._sizes = sizes
         self._min_score = min_score
         self._max_iou = max_iou
 
     def detect(self, image: Image) -> Detections:
-        """Return the faces of a picture; those of all scales compete by score where they overlap.
+        """Return the faces of a picture; those of all scales looked at compete by score where they overlap.
 
         A face's landmarks are the mean, weighted by score, of all detections of it: alignment gains more from agreement
         between scales than from the best single one.
         """
-        found = np.concatenate([self._detect_at(image, size) for size in self._scales(image)])
+        found = self._found_at_scales(image)
         faces = _core.suppress_overlaps(found, self._max_iou)
         weights = np.where(_overlaps(faces, found) >= _SAME_FACE_IOU, found[:, 14], 0)
         faces[:, 4:14] = weights @ found[:, 4:14] / weights.sum(axis=1, keepdims=True)
@@ -54,10 +61,18 @@ class FaceDetector:
         faces = faces[np.argsort(-sides[:, 0] * sides[:, 1], kind="stable")]
         return Detections(faces[:, :4], faces[:, 4:14].reshape(-1, 5, 2), faces[:, 14])
 
+    def _found_at_scales(self, image: Image) -> NDArray[np.float32]:
+        found = []
+        for size in self._scales(image):
+            found.append(self._detect_at(image, size))
+            if not self._merged and len(found[-1]) > 0:
+                break
+        return np.concatenate(found)
+
     def _scales(self, image: Image) -> list[int]:
         """Return the longer sides to detect at: the configured ones, but no useless enlargement of a small picture."""
         useful = max(round(_MAX_GROWTH * max(image.shape[:2])), min(self._sizes))
-        return sorted({min(size, useful) for size in self._sizes}, reverse=True)
+        return list(dict.fromkeys(min(size, useful) for size in self._sizes))
 
     def _detect_at(self, image: Image, size: int) -> NDArray[np.float32]:
         height, width = image.shape[:2]

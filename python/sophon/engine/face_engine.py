@@ -24,6 +24,10 @@ from sophon.engine.quality import QualityMeter, Subject, head_box, overall_score
 from sophon.engine.sessions import open_network
 from sophon.models import ModelPack, Role
 
+Accuracy = Literal["fast", "best"]
+
+_DETECTOR_SIZES: dict[Accuracy, tuple[int, ...]] = {"best": (480, 192), "fast": (320, 480, 192)}
+
 
 class EnrolmentCandidate(NamedTuple):
     """A face, and how it was judged."""
@@ -42,20 +46,23 @@ class FaceEngine:
         self,
         models: ModelPack | None = None,
         *,
-        accuracy: Literal["fast", "best"] = "best",
+        accuracy: Accuracy = "best",
         threads: int = 1,
-        detector_sizes: tuple[int, ...] = (480, 192),
+        detector_sizes: tuple[int, ...] | None = None,
         min_score: float = 0.6,
         max_iou: float = 0.3,
         levels: QualityLevels | None = None,
     ) -> None:
         """Load the networks of a pack, by default of the installed one.
 
-        `accuracy`: how faces are aligned. "best": by the 68-point network, which sees tilted heads as they are and
-        recognises better (0.3 ms more per face, where an embedding takes 8). "fast", and any pack without that network:
-        by the detector's five landmarks. Embeddings of the two have different making ids.
+        `accuracy`: how faces are found and aligned. "best": at all detector sizes, which agree on each face, and aligned by
+        the 68-point network, which sees tilted heads as they are; any pack without that network aligns by the
+        detector's five landmarks. "fast": at one size after the other until faces are found, aligned by the detector's
+        landmarks; a 640 × 480 photograph with one face takes about a third less time, and of the photographs in the tests
+        0.9933 instead of 0.9967 are verified rightly. Embeddings of the two have different making ids.
         `threads`: how many threads one network uses. `detector_sizes`: the lengths, in pixels, to which a photograph's
-        longer side is brought for detection; faces of about 10-300 pixels are found at each. `min_score` 0-1: faces the
+        longer side is brought for detection, 480 and 192 by default, of "fast" 320, 480 and 192 in turn; faces of about
+        10-300 pixels are found at each. `min_score` 0-1: faces the
         detector is less sure of are left out. `max_iou` 0-1: a face that overlaps a better one more is left out.
         `levels`: limits of the quality levels, by default the wire contract's.
 
@@ -65,7 +72,8 @@ class FaceEngine:
         self._levels = levels if levels is not None else QualityLevels()
         self._detector = FaceDetector(
             open_network(pack, Role.DETECTOR, threads),
-            sizes=detector_sizes,
+            sizes=detector_sizes or _DETECTOR_SIZES[accuracy],
+            merged=accuracy == "best",
             min_score=min_score,
             max_iou=max_iou,
         )
