@@ -96,6 +96,26 @@ def test_only_the_newest_command_sent_again_first_thing_is_absorbed(rig: Rig) ->
     assert rig.send(delete("E1"), redelivered=True, first_of_link=True) is Intake.NEW
 
 
+def test_a_replay_of_commands_with_and_without_id_revives_nobody(rig: Rig, photo: str) -> None:
+    added, deleted = add(photo, "E1"), delete("E1") | {"messageId": "m2"}
+    rig.send(added)
+    rig.send(deleted)
+    rig.executor.run_until_idle()
+    rig.answers()
+    # The acknowledgements are lost: the broker sends both again, the first of them over two links.
+    rig.send(added, redelivered=True, first_of_link=True)
+    rig.executor.run_until_idle()
+    assert rig.people() == {"E1"}
+    assert rig.send(deleted, redelivered=True, first_of_link=True) is Intake.REPEATED
+    rig.executor.run_until_idle()
+    assert rig.people() == set()
+    assert [one.get("messageId") for one in rig.answers()] == [None, "m2"]
+    # And once more: it has been done after the copy of the first.
+    rig.send(deleted, redelivered=True)
+    with rig.store.read() as snapshot:
+        assert snapshot.inbox.oldest_open_seq() is None
+
+
 @pytest.mark.parametrize("message_id", [5, 1.5, True, ["a"], {"a": 1}, "x" * 10_000, "\u0000"])
 def test_an_odd_message_id_is_echoed_as_sent_and_recognised(rig: Rig, message_id: Any) -> None:
     command = delete("E1", messageId=message_id)

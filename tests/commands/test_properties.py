@@ -152,3 +152,50 @@ def test_the_end_is_that_of_one_execution_each_in_order(
     assert rig.people() == expected
     copies = sum(event == "repeat" for event in how[: len(steps)])
     assert len(rig.answers()) == len(steps) + copies
+
+
+COMMANDS_TO_NAME = st.lists(
+    st.tuples(st.sampled_from("PQ"), st.sampled_from(["once", "twice", "without id"])),
+    min_size=1,
+    max_size=14,
+)
+#: A link each: how many more messages are sent, how many of these are put on disk, and acknowledged.
+LINKS = st.lists(
+    st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 8), st.booleans()), max_size=8
+)
+
+
+@settings(MANY, max_examples=300)
+@given(commands=COMMANDS_TO_NAME, links=LINKS)
+def test_lost_acknowledgements_change_nothing_in_the_end(
+    rig: Rig, commands: list[tuple[str, str]], links: list[tuple[int, int, int, bool]]
+) -> None:
+    rig.do({"method": "wipe_data", "wipe_options": {"users": True, "events": True}})
+    queue: list[Json] = []
+    expected: dict[str, str] = {}
+    for group, kind in commands:
+        # Without an id, what was meant twice has the same bytes.
+        name = f"{group} again" if kind == "without id" else f"name {next(_NUMBERS)}"
+        message: Json = {
+            "method": "sync_permissions",
+            "permissions_info_list": [{"id": group, "info": {"name": name}}],
+        }
+        if kind != "without id":
+            message["messageId"] = name
+        queue += [message] * (2 if kind == "twice" else 1)
+        expected[group] = name
+    acknowledged = sent = 0
+    for more, filed, acknowledging, rests in [*links, (len(queue), len(queue), len(queue), True)]:
+        on_the_way = min(acknowledged + more, len(queue))
+        messages = queue[acknowledged:on_the_way][:filed]
+        for number, message in enumerate(messages):
+            rig.send(message, redelivered=acknowledged + number < sent, first_of_link=number == 0)
+        sent = max(sent, on_the_way)
+        acknowledged += min(acknowledging, len(messages))
+        if rests:
+            rig.executor.run_until_idle()
+    with rig.store.read() as snapshot:
+        names = {one.permission_id: one.name for one in snapshot.permissions.all()}
+    assert {group: names[group] for group in expected} == expected
+    answered = {one.get("messageId") for one in rig.answers()}
+    assert answered == {message.get("messageId") for message in queue}

@@ -58,6 +58,8 @@ def _finish(
     repeats = transaction.inbox.finish(
         row.seq, state=state, code=result.code, result=body, reason=reason, notify_path=path, at=now
     )
+    if row.is_silent:
+        return
     _owe(transaction, row, body, path, copies=1 + repeats)
     transaction.counters.add("commands" if state is State.DONE else "commands_set_aside")
 

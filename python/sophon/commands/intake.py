@@ -17,6 +17,9 @@ from sophon.contract import ContractError
 from sophon.contract.json_body import MAX_COMMAND_BYTES, read_object
 from sophon.store import InboxRow, Lane, State, Transaction
 
+# More than are ever on their way without an acknowledgement: a copy's original is among so many newest commands.
+REPLAY_WINDOW = 4096
+
 _log = structlog.get_logger(__name__)
 
 
@@ -69,20 +72,29 @@ def take_in(
     The same messageId with the same bytes is one command: it is answered again, not carried out again. Commands
     without a messageId are all carried out, in order, which ends in the same state; only a copy of the newest one that
     the broker sends again as a new link's first message is absorbed: its acknowledgement was lost.
+
+    When acknowledgements are lost, the broker sends the end of what it sent before once more, in its order. Then a
+    command without a messageId is carried out again after newer ones that have one; these are carried out again too, in
+    their turn, so that all ends as it did before. They are not answered more often for that.
     """
     body_sha256 = hashlib.sha256(body).digest()
     envelope = _read_envelope(body)
     id_digest = envelope.id_digest
+    replays = None
     if id_digest is None:
         key = uuid.uuid4().hex
         newest = transaction.inbox.newest(envelope.lane) if redelivered and first_of_link else None
         if newest is not None and newest.message_id is None and newest.body_sha256 == body_sha256:
             return Filed(Intake.ABSORBED, newest.seq)
+        if redelivered and envelope.lane is Lane.COMMAND:
+            replays = transaction.inbox.oldest_without_id(body_sha256, newest=REPLAY_WINDOW)
     else:
         key = f"{id_digest}:{body_sha256.hex()}"
         known = transaction.inbox.by_key(key)
         if known is not None:
             _repeat(transaction, known)
+            if redelivered and transaction.inbox.is_overtaken_by_replay(known.seq):
+                _replay(transaction, known, body)
             return Filed(Intake.REPEATED, known.seq)
         if transaction.inbox.has_key_prefix(f"{id_digest}:"):
             _log.warning(
@@ -96,7 +108,8 @@ def take_in(
         message_id=None if id_digest is None else orjson.dumps(envelope.message_id).decode(),
         body=body[:EXCERPT_BYTES] if refused else body,
         body_sha256=body_sha256,
-        at=time.time_ns() // 1_000_000,
+        at=_now_ms(),
+        replays=replays,
     )
     if refused:
         row = transaction.inbox.by_seq(seq)
@@ -121,3 +134,23 @@ def _repeat(transaction: Transaction, known: InboxRow) -> None:
         answer_again(transaction, known)
     else:
         transaction.inbox.count_repeat(known.seq)
+
+
+def _replay(transaction: Transaction, known: InboxRow, body: bytes) -> None:
+    """Carry the command out once more, after an older one that was."""
+    if known.state is State.DEAD:
+        return
+    transaction.inbox.add(
+        key=f"{known.key}:{uuid.uuid4().hex}",
+        lane=known.lane,
+        method=known.method,
+        message_id=known.message_id,
+        body=body,
+        body_sha256=known.body_sha256,
+        at=_now_ms(),
+        replays=known.seq,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -32,7 +32,8 @@ class InboxRow:
     """One command without its body.
 
     ``key`` names the command for suppression, ``message_id`` is the platform's id as JSON text, times are ms since the
-    epoch, ``code`` and ``reason`` say how it ended.
+    epoch, ``code`` and ``reason`` say how it ended. ``replays`` is the seq of an older command that this one is, or may
+    be, a copy of: the broker sent it again after its acknowledgement was lost.
     """
 
     seq: int
@@ -49,6 +50,12 @@ class InboxRow:
     code: int | None
     reason: str
     notify_path: str | None
+    replays: int | None
+
+    @property
+    def is_silent(self) -> bool:
+        """Carried out again for the sake of the order alone: the command that it replays has the answer."""
+        return self.replays is not None and self.message_id is not None
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Backlog:
 
 _COLUMNS = (
     "seq, key, lane, method, message_id, body_sha256, state, attempts, repeats, received_at, finished_at, code, "
-    "reason, notify_path"
+    "reason, notify_path, replays"
 )
 _OPEN = "state IN ('new', 'planned', 'running')"
 
@@ -94,13 +101,14 @@ class Inbox:
         body: bytes,
         body_sha256: bytes,
         at: int,
+        replays: int | None = None,
     ) -> int:
         """Store a command that is not there yet; return its seq."""
         seq = self.next_seq()
         self._connection.execute(
-            "INSERT INTO inbox (seq, key, lane, method, message_id, body_sha256, state, received_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'new', ?)",
-            (seq, key, lane.value, method, message_id, body_sha256, at),
+            "INSERT INTO inbox (seq, key, lane, method, message_id, body_sha256, state, received_at, replays) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'new', ?, ?)",
+            (seq, key, lane.value, method, message_id, body_sha256, at, replays),
         )
         self._connection.execute("INSERT INTO inbox_bodies VALUES (?, ?)", (seq, body))
         return seq
@@ -126,6 +134,24 @@ class Inbox:
         """Whether a command's key begins so."""
         row = self._connection.execute(
             "SELECT 1 FROM inbox WHERE key >= ? AND key < ? LIMIT 1", (prefix, prefix + "\U0010ffff")
+        ).fetchone()
+        return row is not None
+
+    def oldest_without_id(self, body_sha256: bytes, *, newest: int) -> int | None:
+        """The oldest command without a messageId that has these bytes, among the ``newest`` ones; its seq."""
+        row = self._connection.execute(
+            "SELECT min(seq) FROM inbox WHERE lane = 'command' AND message_id IS NULL AND body_sha256 = ? "
+            "AND seq > (SELECT max(seq) FROM inbox) - ?",
+            (body_sha256, newest),
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def is_overtaken_by_replay(self, seq: int) -> bool:
+        """Whether a command older than this one came again, and will be or was carried out after it."""
+        row = self._connection.execute(
+            "SELECT 1 FROM inbox WHERE replays < ?1 "
+            "AND seq > (SELECT max(seq) FROM inbox WHERE seq = ?1 OR replays = ?1) LIMIT 1",
+            (seq,),
         ).fetchone()
         return row is not None
 

@@ -173,4 +173,10 @@ CREATE TABLE devices (
 CREATE UNIQUE INDEX devices_by_ftp_user ON devices (ftp_user) WHERE ftp_user <> '';
 """
 
-MIGRATIONS = (_V1, _V2)
+_V3 = """
+ALTER TABLE inbox ADD COLUMN replays INTEGER;
+CREATE INDEX inbox_replays ON inbox (replays, seq) WHERE replays IS NOT NULL;
+CREATE INDEX inbox_without_id ON inbox (body_sha256, seq) WHERE lane = 'command' AND message_id IS NULL;
+"""
+
+MIGRATIONS = (_V1, _V2, _V3)
