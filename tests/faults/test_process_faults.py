@@ -44,7 +44,7 @@ def test_21_sigkill_at_random_points(bench: FaultBench, report: Report) -> None:
         bench.desk.collect(chance.uniform(0.02, 0.6), lambda: False)
         bench.box.kill()
         bench.box.start()
-    seconds = bench.all_answered(120)
+    seconds = bench.all_answered(240)
     bench.check_end()
     copies = sum(len(one) for one in bench.ledger.results.values())
     report(
@@ -283,7 +283,7 @@ def test_41_token_expires_in_mid_enrolment(bench: FaultBench, portraits: Path, r
     )
     time.sleep(1)
     bench.platform.refuse_token()
-    bench.all_answered(120)
+    bench.all_answered(240)
     assert bench.box.terminate() == 0
     with Store(bench.box.data_dir) as store, store.read() as snapshot:
         enrolled = snapshot.people.count()
