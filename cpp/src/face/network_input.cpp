@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <stdexcept>
 #include <vector>
@@ -63,18 +64,23 @@ struct Taps {
   }
 };
 
+// Target pixel i covers the source from i * span to (i + 1) * span. All in whole numbers of source pixels / target, so
+// that no more taps are taken than pixels are touched.
 Taps mean_taps(int source, int target) {
-  const double span = static_cast<double>(source) / target;
-  const int count = std::min(source, static_cast<int>(std::ceil(span)) + 1);
-  Taps taps{.first = {}, .weights = {}, .count = count};
+  const auto wide_source = static_cast<std::int64_t>(source);
+  const auto first_of = [&](int i) { return static_cast<int>(i * wide_source / target); };
+  const auto end_of = [&](int i) { return static_cast<int>(((i + 1) * wide_source + target - 1) / target); };
+  Taps taps{.first = {}, .weights = {}, .count = 1};
   for (int i = 0; i < target; ++i) {
-    const double begin = i * span;
-    const double end = std::min(begin + span, static_cast<double>(source));
-    const int first = std::clamp(static_cast<int>(std::floor(begin)), 0, source - count);
+    taps.count = std::max(taps.count, end_of(i) - first_of(i));
+  }
+  for (int i = 0; i < target; ++i) {
+    const int first = std::min(first_of(i), source - taps.count);
     taps.first.push_back(first);
-    for (int k = first; k < first + count; ++k) {
-      const double overlap = std::min(end, k + 1.0) - std::max(begin, static_cast<double>(k));
-      taps.weights.push_back(static_cast<float>(std::max(overlap, 0.0) / span));
+    for (std::int64_t k = first; k < first + taps.count; ++k) {
+      const std::int64_t overlap =
+          std::min((i + 1) * wide_source, (k + 1) * target) - std::max(i * wide_source, k * target);
+      taps.weights.push_back(static_cast<float>(static_cast<double>(std::max<std::int64_t>(overlap, 0)) / source));
     }
   }
   return taps;
@@ -93,6 +99,20 @@ Taps linear_taps(int source, int target) {
     }
   }
   return taps;
+}
+
+// Zeroes what lies right of and below the picture in each plane.
+void blacken_padding(std::span<float> planes, int height, int width, int planes_height, int planes_width) {
+  const std::size_t plane_size = area(planes_height, planes_width);
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    const std::span<float> plane = planes.subspan(c * plane_size, plane_size);
+    for (int y = 0; width < planes_width && y < height; ++y) {
+      std::ranges::fill(plane.subspan(area(y, planes_width) + static_cast<std::size_t>(width),
+                                      static_cast<std::size_t>(planes_width - width)),
+                        0.0F);
+    }
+    std::ranges::fill(plane.subspan(area(height, planes_width)), 0.0F);
+  }
 }
 
 Taps axis_taps(int source, int target) {
@@ -139,9 +159,7 @@ void resize(const ImageView& image, int height, int width, int planes_height, in
       planes.size() != kChannels * area(planes_height, planes_width)) {
     throw std::invalid_argument("the resized picture does not fit the planes");
   }
-  if (height < planes_height || width < planes_width) {
-    std::ranges::fill(planes, 0.0F);
-  }
+  blacken_padding(planes, height, width, planes_height, planes_width);
   const Taps rows = axis_taps(image.height, height);
   const Taps columns = axis_taps(image.width, width);
   std::vector<float> row_sum(kChannels * static_cast<std::size_t>(image.width) + 1);

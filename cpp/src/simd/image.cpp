@@ -187,21 +187,39 @@ void warp(const WarpJob& job) {
   }
 }
 
+// Adds N rows, each with its weight, to sum; the first ones replace what was there.
+template <int N, bool kFirst>
+void add_rows(float* sum, const std::uint8_t* const* rows, const float* weights, int values) {
+  for (int i = 0; i < values; ++i) {
+    float value = kFirst ? weights[0] * static_cast<float>(rows[0][i]) : sum[i];
+    for (int k = kFirst ? 1 : 0; k < N; ++k) {
+      value = value + weights[k] * static_cast<float>(rows[k][i]);
+    }
+    sum[i] = value;
+  }
+}
+
 void sum_rows(const ResizeJob& job, int y) {
   const int values = kChannels * job.image_width;
-  float* const sum = job.row_sum;
-  for (int k = 0; k < job.rows.count; ++k) {
-    const float weight = job.rows.weights[static_cast<std::ptrdiff_t>(y) * job.rows.count + k];
-    const std::uint8_t* const row = job.pixels + (job.rows.first[y] + k) * job.row_bytes;
+  const float* const weights = job.rows.weights + static_cast<std::ptrdiff_t>(y) * job.rows.count;
+  const auto row_of = [&](int k) { return job.pixels + (job.rows.first[y] + k) * job.row_bytes; };
+  int k = 0;
+  if (job.rows.count == 1) {
+    const std::uint8_t* const rows[] = {row_of(0)};
+    add_rows<1, true>(job.row_sum, rows, weights, values);
+    return;
+  }
+  for (; k + 2 <= job.rows.count; k += 2) {
+    const std::uint8_t* const rows[] = {row_of(k), row_of(k + 1)};
     if (k == 0) {
-      for (int i = 0; i < values; ++i) {
-        sum[i] = weight * static_cast<float>(row[i]);
-      }
-    } else if (weight != 0.0F) {
-      for (int i = 0; i < values; ++i) {
-        sum[i] = sum[i] + weight * static_cast<float>(row[i]);
-      }
+      add_rows<2, true>(job.row_sum, rows, weights, values);
+    } else {
+      add_rows<2, false>(job.row_sum, rows, weights + k, values);
     }
+  }
+  if (k < job.rows.count) {
+    const std::uint8_t* const rows[] = {row_of(k)};
+    add_rows<1, false>(job.row_sum, rows, weights + k, values);
   }
 }
 
@@ -214,24 +232,64 @@ Pixel load_pixel(const float* values) {
   return pixel;
 }
 
+// One target pixel of N taps; of as many as the job says where N is 0.
+template <int N>
+Pixel sum_column(const ResizeJob& job, int x) {
+  const int count = N == 0 ? job.columns.count : N;
+  const float* const weights = job.columns.weights + static_cast<std::ptrdiff_t>(x) * count;
+  const float* const source = job.row_sum + std::ptrdiff_t{kChannels} * job.columns.first[x];
+  Pixel sum = weights[0] * load_pixel(source);
+  for (int k = 1; k < count; ++k) {
+    sum = sum + weights[k] * load_pixel(source + std::ptrdiff_t{kChannels} * k);
+  }
+  return sum;
+}
+
+void store_pixel(float* target, const Pixel& pixel) { memcpy(target, &pixel, sizeof pixel); }
+
+template <int N>
 void sum_columns(const ResizeJob& job, int y) {
-  for (int x = 0; x < job.columns.size; ++x) {
-    const float* const weights = job.columns.weights + static_cast<std::ptrdiff_t>(x) * job.columns.count;
-    const float* const source = job.row_sum + std::ptrdiff_t{kChannels} * job.columns.first[x];
-    Pixel sum = weights[0] * load_pixel(source);
-    for (int k = 1; k < job.columns.count; ++k) {
-      sum = sum + weights[k] * load_pixel(source + std::ptrdiff_t{kChannels} * k);
-    }
+  const std::ptrdiff_t row = y * job.plane_width;
+  int x = 0;
+  for (; x + 4 <= job.columns.size; x += 4) {
+    const Pixel a = sum_column<N>(job, x);
+    const Pixel b = sum_column<N>(job, x + 1);
+    const Pixel c = sum_column<N>(job, x + 2);
+    const Pixel d = sum_column<N>(job, x + 3);
+    const Pixel blue_green_1 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    const Pixel blue_green_2 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    const Pixel red_1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Pixel red_2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    store_pixel(job.planes[0] + row + x, __builtin_shufflevector(blue_green_1, blue_green_2, 0, 1, 4, 5));
+    store_pixel(job.planes[1] + row + x, __builtin_shufflevector(blue_green_1, blue_green_2, 2, 3, 6, 7));
+    store_pixel(job.planes[2] + row + x, __builtin_shufflevector(red_1, red_2, 0, 1, 4, 5));
+  }
+  for (; x < job.columns.size; ++x) {
+    const Pixel sum = sum_column<N>(job, x);
     for (int c = 0; c < kChannels; ++c) {
-      job.planes[c][y * job.plane_width + x] = sum[c];
+      job.planes[c][row + x] = sum[c];
     }
   }
 }
 
-void resize(const ResizeJob& job) {
+template <int N>
+void resize_with_taps(const ResizeJob& job) {
   for (int y = 0; y < job.rows.size; ++y) {
     sum_rows(job, y);
-    sum_columns(job, y);
+    sum_columns<N>(job, y);
+  }
+}
+
+void resize(const ResizeJob& job) {
+  switch (job.columns.count) {
+    case 2:
+      return resize_with_taps<2>(job);
+    case 3:
+      return resize_with_taps<3>(job);
+    case 4:
+      return resize_with_taps<4>(job);
+    default:
+      return resize_with_taps<0>(job);
   }
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +48,8 @@ class FaceDetector:
         self._sizes = sizes
         self._min_score = min_score
         self._max_iou = max_iou
+        # Fresh memory of this size costs as much as the arithmetic that fills it; each thread borrows one.
+        self._canvases: list[NDArray[np.float32]] = []
 
     def detect(self, image: Image) -> Detections:
         """Return the faces of a picture; those of all scales looked at compete by score where they overlap.
@@ -79,13 +83,23 @@ class FaceDetector:
         scale = size / max(height, width)
         content = max(round(height * scale), 1), max(round(width * scale), 1)
         padded = tuple(-(-side // _MULTIPLE) * _MULTIPLE for side in content)
-        batch = np.empty((1, 3, *padded), np.float32)
-        _core.resize_into(image, batch[0], *content)
-        outputs = self._network.run(batch)
+        with self._canvas(*padded) as canvas:
+            _core.resize_into(image, canvas[0], *content)
+            outputs = self._network.run(canvas)
         faces = _core.decode_yunet(outputs, padded[0], padded[1], self._min_score)
         faces[:, 0:14:2] *= width / content[1]
         faces[:, 1:14:2] *= height / content[0]
         return faces
+
+    @contextmanager
+    def _canvas(self, height: int, width: int) -> Iterator[NDArray[np.float32]]:
+        """Lend (1, 3, height, width) values to write the network's input into."""
+        try:
+            memory = self._canvases.pop()
+        except IndexError:
+            memory = np.empty(3 * (max(self._sizes) + _MULTIPLE) ** 2, np.float32)
+        yield memory[: 3 * height * width].reshape(1, 3, height, width)
+        self._canvases.append(memory)
 
 
 def _overlaps(faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
