@@ -2,7 +2,8 @@
 
 Every round asks each pipeline in turn for the same photograph, so that whatever else the machine does hits all alike;
 medians of the rounds. The plain pipeline is OpenCV, NumPy and ONNX Runtime with the same installed networks, as anyone would
-write it in an afternoon (benchmarks/plain_pipeline.py), with FAISS for the search. Arithmetic is all that no network does.
+write it in an afternoon (benchmarks/plain_pipeline.py), with FAISS for the search; once with the networks as the installation
+rewrote them, once with the embedding network as its package ships it. Arithmetic is all that no network does.
 Writes engine.json and engine.png to bench-out/.
 """
 
@@ -12,10 +13,12 @@ import argparse
 import itertools
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +36,9 @@ from benchmarks.peers import FaissFlatSelectingAll
 from benchmarks.plain_pipeline import DETECTION_SIZE, MAX_OVERLAP, MIN_SCORE, PlainPipeline
 from sophon import ExactIndex, FaceEngine
 from sophon.engine.sessions import Network, Tensor
+from sophon.errors import SophonError
 from sophon.models import ModelPack, Role
+from sophon.models.registry import fetch_source, silent
 from sophon.sim.portraits import fetch_portraits
 
 Image = NDArray[np.uint8]
@@ -176,7 +181,22 @@ def opencv_detector(pack: ModelPack, size: tuple[int, int]) -> Any:
     return cv2.FaceDetectorYN.create(str(pack.path(Role.DETECTOR)), "", size, MIN_SCORE, MAX_OVERLAP)
 
 
-def wholes(photo: Photo, pack: ModelPack, vectors: NDArray[np.float32], rounds: int) -> list[Whole]:
+def embedder_as_shipped(pack: ModelPack) -> bytes | None:
+    """The embedding network before the installation rewrote it; None where it can't be had."""
+    source = pack.model(Role.EMBEDDING).source
+    if source is None:
+        return None
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            return fetch_source(source, Path(scratch), silent)
+    except SophonError as error:
+        print(f"left out the network as shipped: {error}", file=sys.stderr)
+        return None
+
+
+def wholes(
+    photo: Photo, pack: ModelPack, vectors: NDArray[np.float32], shipped: bytes | None, rounds: int
+) -> list[Whole]:
     """Interleave all pipelines, from the encoded photograph to the five most similar people."""
     ours = ExactIndex(vectors.shape[1])
     ours.add(np.arange(len(vectors)), vectors)
@@ -184,7 +204,14 @@ def wholes(photo: Photo, pack: ModelPack, vectors: NDArray[np.float32], rounds: 
     with ExitStack() as owned:
         best = owned.enter_context(FaceEngine(pack))
         fast = owned.enter_context(FaceEngine(pack, accuracy="fast"))
-        plain = PlainPipeline(pack)
+        plain = {"plain + FAISS": PlainPipeline(pack)}
+        if shipped is not None:
+            plain["plain + FAISS, as shipped"] = PlainPipeline(pack, embedder=shipped)
+
+        def decide(pipeline: PlainPipeline) -> None:
+            for face in pipeline.analyze(_decode(photo.file)):
+                faiss.search(face.embedding[None], K)
+
         pipelines: dict[str, Callable[[], object]] = {
             "sophon, best": lambda: ours.search(
                 np.stack([face.embedding for face in best.analyze(photo.file)]), K
@@ -192,10 +219,8 @@ def wholes(photo: Photo, pack: ModelPack, vectors: NDArray[np.float32], rounds: 
             "sophon, fast": lambda: ours.search(
                 np.stack([face.embedding for face in fast.analyze(photo.file)]), K
             ),
-            "plain + FAISS": lambda: [
-                faiss.search(face.embedding[None], K) for face in plain.analyze(_decode(photo.file))
-            ],
         }
+        pipelines |= {name: partial(decide, pipeline) for name, pipeline in plain.items()}
         if is_installed():
             dlib = DlibPipeline()
             pipelines[f"{DlibPipeline.name}, no search"] = lambda: dlib.analyze(_decode(photo.file))
@@ -324,7 +349,8 @@ def main() -> None:
         for accuracy, threads in _settings()
     ]
     print_stages(console, measured)
-    whole = [row for photo in pictures for row in wholes(photo, pack, vectors, options.rounds)]
+    shipped = embedder_as_shipped(pack)
+    whole = [row for photo in pictures for row in wholes(photo, pack, vectors, shipped, options.rounds)]
     print_wholes(console, whole)
     found = detection(pictures[0], pack, options.rounds)
     console.print(f"detection alone, at {DETECTION_SIZE} pixels, ms:", found)

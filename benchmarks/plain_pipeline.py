@@ -39,13 +39,16 @@ class PlainFace:
 
 
 class PlainPipeline:
-    """YuNet at one scale → similarity transform → embedding."""
+    """YuNet at one scale → similarity transform → embedding.
 
-    def __init__(self, pack: ModelPack, threads: int = 1) -> None:
+    ``embedder``: the embedding network's file, where it is to be another than the installed one.
+    """
+
+    def __init__(self, pack: ModelPack, threads: int = 1, embedder: bytes | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self._detector = onnxruntime.InferenceSession(pack.read(Role.DETECTOR), options)
-        self._embedder = onnxruntime.InferenceSession(pack.read(Role.EMBEDDING), options)
+        self._embedder = onnxruntime.InferenceSession(embedder or pack.read(Role.EMBEDDING), options)
         self._spec = pack.model(Role.EMBEDDING).input
         self.making_id = f"plain-{DETECTION_SIZE}-{pack.model(Role.EMBEDDING).sha256[:16]}"
 
