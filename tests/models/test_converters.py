@@ -13,7 +13,7 @@ def test_every_name_stands_for_a_conversion() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SophonError, match="no conversion is called 'rename'; there are: free-batch, "):
+    with pytest.raises(SophonError, match="no conversion is called 'rename'; there are: drop-tiny-weights, "):
         find_conversion("free-batch+rename")
 
 

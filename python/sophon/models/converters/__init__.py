@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sophon.errors import Code, SophonError
 
 CONVERSIONS = {
+    "drop-tiny-weights": "sophon.models.converters.drop_tiny_weights:drop_tiny_weights",
     "free-image-size": "sophon.models.converters.free_dimensions:free_image_size",
     "free-batch": "sophon.models.converters.free_dimensions:free_batch",
     "split-prelu": "sophon.models.converters.split_prelu:split_prelu",
