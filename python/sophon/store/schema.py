@@ -179,4 +179,13 @@ CREATE INDEX inbox_replays ON inbox (replays, seq) WHERE replays IS NOT NULL;
 CREATE INDEX inbox_without_id ON inbox (body_sha256, seq) WHERE lane = 'command' AND message_id IS NULL;
 """
 
-MIGRATIONS = (_V1, _V2, _V3)
+# Who was deleted, as keyed hashes, so that a restored backup does not bring them back; and the index by which what a job
+# still says of a person is found when the person is deleted.
+_V4 = """
+CREATE TABLE erasures (digest BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX erasures_by_seq ON erasures (seq);
+INSERT INTO settings VALUES ('pseudonym_key', json_quote(hex(randomblob(32))));
+CREATE INDEX batch_items_by_person ON batch_items (identity_id);
+"""
+
+MIGRATIONS = (_V1, _V2, _V3, _V4)
