@@ -68,6 +68,9 @@ class _NoStation:
     def wake(self) -> None:
         raise NotImplementedError
 
+    def check_room(self) -> None:
+        raise NotImplementedError
+
     def check_callable(self, url: str) -> None:
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ from sophon.errors import Code, SophonError
 from sophon.gallery import Gallery, Match
 
 if TYPE_CHECKING:
-    from sophon.client import Client
+    from sophon.client import Client, NewPerson
     from sophon.engine import Face, FaceEngine, FaceQuality, load_photo
 
 __version__ = version("sophon")
@@ -22,6 +22,7 @@ __all__ = [
     "FaceQuality",
     "Gallery",
     "Match",
+    "NewPerson",
     "SophonError",
     "Subset",
     "__version__",
@@ -30,7 +31,7 @@ __all__ = [
 
 # Loaded when first asked for: importing OpenCV and ONNX Runtime takes a while, and not everybody needs them.
 _LATER = {
-    "Client": "sophon.client",
+    **dict.fromkeys(("Client", "NewPerson"), "sophon.client"),
     **dict.fromkeys(("Face", "FaceEngine", "FaceQuality", "load_photo"), "sophon.engine"),
 }
 

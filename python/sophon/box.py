@@ -24,6 +24,8 @@ SUPERSEDED = "superseded by a newer command"
 CALIBRATED_THRESHOLD = 0.5
 UNCALIBRATED_THRESHOLD = 0.35
 REGISTERED_AS_STRANGER = 2
+#: The counter that holds which command erased everybody last.
+WIPED_AT = "wiped_at"
 
 #: What goes of a deleted person's events: nothing, the pictures, or the events wholly.
 DeletedPersonEvents = Literal["nothing", "pictures", "all"]
@@ -31,7 +33,6 @@ DeletedPersonEvents = Literal["nothing", "pictures", "all"]
 _THRESHOLD = "threshold"
 _THRESHOLD_RANGE = "threshold_range"
 _STRANGER_GROUP = "support_stranger_group"
-_WIPED_AT = "wiped_at"
 
 
 class QualityError(SophonError):
@@ -179,7 +180,7 @@ class Box:
         A person that a newer command wrote or deleted stays as that one left it. One whose face somebody else has is
         refused or reported, by the box's policy.
         """
-        wiped_at = transaction.counters.get(_WIPED_AT)
+        wiped_at = transaction.counters.get(WIPED_AT)
         people = transaction.people.count()
         outcomes: list[Enrolled] = []
         beside: dict[str, np.ndarray[Any, Any]] = {}
@@ -219,10 +220,11 @@ class Box:
         """Erase everybody, with galleries, permission groups and older enrolments under way, and/or all events."""
         if users:
             transaction.batches.supersede_all(before=seq, code=Code.BAD_REQUEST, detail=SUPERSEDED)
+            transaction.batches.forget_everybody()
             transaction.people.clear()
             transaction.groups.clear()
             transaction.permissions.clear()
-            transaction.counters.set(_WIPED_AT, seq)
+            transaction.counters.set(WIPED_AT, seq)
             transaction.after_commit(self._gallery.clear)
         if events or (users and self._deleted_person_events == "all"):
             transaction.events.clear()
@@ -457,6 +459,7 @@ class Box:
         if seq < transaction.people.last_written(identity_id):
             return False
         transaction.people.bury([identity_id], seq)
+        transaction.batches.forget_person(identity_id)
         deleted = transaction.people.delete(identity_id)
         if deleted:
             if self._deleted_person_events == "all":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -15,16 +16,40 @@ from pydantic import ValidationError
 
 from sophon.contract import ErrorResponse, FaceQualityRecord, FiqaLevel, Message, encode_photo
 from sophon.contract.rest import PictureMatched, UserCreated
-from sophon.contract.v1 import Compared, EventOut, EventsPage, FoundFace, PeoplePage, PersonOut
+from sophon.contract.v1 import (
+    Compared,
+    EventOut,
+    EventsPage,
+    FoundFace,
+    JobOut,
+    JobOutcome,
+    PeoplePage,
+    PersonOut,
+)
 from sophon.errors import Code, SophonError
 from sophon.status import StatusReport
 
 PAGE = 200
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+#: So much base64 text of photographs goes into one request of `enrol_many`, and so many people.
+REQUEST_CHARACTERS = 24 * 2**20
+REQUEST_PEOPLE = 1000
+JOB_PAUSE_S = 0.5
 
 M = TypeVar("M", bound=Message)
 Photo = bytes | str | Path
+
+
+@dataclass(frozen=True)
+class NewPerson:
+    """Someone to enrol; ``info`` holds what else is to be known, ``level`` the quality that the photograph must have."""
+
+    identity_id: str
+    photo: Photo = field(repr=False)
+    name: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+    level: FiqaLevel = "high"
 
 
 class Client:
@@ -111,6 +136,54 @@ class Client:
         # Without overwriting, a repetition of what was done already would be refused as another person's doing.
         return UserCreated.model_validate(self._call("POST", "/SophonFogSys/api/users", body, safe=overwrite))
 
+    def enrol_many(self, people: Iterable[NewPerson]) -> Iterator[JobOut]:
+        """Enrol or overwrite people, in jobs of as many as go into a request; each is on the box's disk when it is yielded.
+
+        Look at how it went with `wait_for_job` and `outcomes`.
+        """
+        chunk: list[dict[str, Any]] = []
+        size = 0
+        for person in people:
+            photo = _text(person.photo)
+            if chunk and (size + len(photo) > REQUEST_CHARACTERS or len(chunk) >= REQUEST_PEOPLE):
+                yield self._file(chunk)
+                chunk, size = [], 0
+            size += len(photo)
+            chunk.append(
+                {
+                    "identity_id": person.identity_id,
+                    "reg_photo": photo,
+                    "fiqa_level": person.level,
+                    "info": {**person.info, "name": person.name},
+                }
+            )
+        if chunk:
+            yield self._file(chunk)
+
+    def job(self, job_id: int) -> JobOut:
+        """How far a job is, without its outcomes. Raises SophonError NOT_FOUND."""
+        return JobOut.model_validate(self._call("GET", f"/api/v1/jobs/{job_id}", params={"limit": 0}))
+
+    def wait_for_job(self, job_id: int, timeout_s: float = 3600.0) -> JobOut:
+        """The job once it is done or has failed. Raises SophonError SERVICE_BUSY if it takes longer than ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        while (job := self.job(job_id)).state in ("waiting", "running"):
+            if time.monotonic() > deadline:
+                raise SophonError(Code.SERVICE_BUSY, f"job {job_id} is not done after {timeout_s:.0f} s")
+            time.sleep(JOB_PAUSE_S)
+        return job
+
+    def outcomes(self, job_id: int) -> Iterator[JobOutcome]:
+        """How it went with each person of a job so far; fetched page by page."""
+        after = -1
+        while True:
+            params = {"after": after, "limit": PAGE}
+            page = JobOut.model_validate(self._call("GET", f"/api/v1/jobs/{job_id}", params=params)).outcomes
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1].position
+
     def delete(self, identity_id: str) -> bool:
         """Delete someone; False if there was nobody of that id."""
         try:
@@ -156,6 +229,10 @@ class Client:
             if len(page.events) < PAGE:
                 return
             after = page.last_id
+
+    def _file(self, people: Sequence[Mapping[str, Any]]) -> JobOut:
+        # Safe to repeat: enrolling somebody again from the same photograph changes nothing.
+        return JobOut.model_validate(self._call("POST", "/api/v1/enrolments", {"people": people}))
 
     def _call(
         self,

@@ -273,6 +273,11 @@ class Daemon:
         """There is something new in the inbox."""
         self._lanes.wake()
 
+    def check_room(self) -> None:
+        """Refuse what would only pile up in the inbox."""
+        if reason := self._room.reason:
+            raise SophonError(Code.SERVICE_BUSY, f"no room for more: {reason}; try again later")
+
     def check_callable(self, url: str) -> None:
         """Refuse an address that this box does not call."""
         self._platform.check_callable(url)

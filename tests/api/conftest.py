@@ -16,6 +16,7 @@ from sophon.api import Access, Analyses, ApiServer, Services, guarded_app
 from sophon.box import Box, DeletedPersonEvents
 from sophon.contract import encode_photo
 from sophon.engine import FaceEngine
+from sophon.errors import Code, SophonError
 from sophon.models import ModelPack
 from sophon.platform import PlatformClient
 from sophon.recognition import EventLog, Recogniser
@@ -33,6 +34,7 @@ class StandInStation:
     login_url: str = "http://platform.example:8900/login"
     moves: list[dict[str, str | None]] = field(default_factory=list)
     woken: int = 0
+    no_room: bool = False
 
     def move(self, *, dev_sno: str | None = None, login_url: str | None = None) -> None:
         self.moves.append({"dev_sno": dev_sno, "login_url": login_url})
@@ -47,6 +49,10 @@ class StandInStation:
 
     def wake(self) -> None:
         self.woken += 1
+
+    def check_room(self) -> None:
+        if self.no_room:
+            raise SophonError(Code.SERVICE_BUSY, "no room")
 
     def check_callable(self, url: str) -> None:
         self.platform.check_callable(url)

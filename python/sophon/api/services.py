@@ -44,6 +44,9 @@ class Station(Protocol):
     def wake(self) -> None:
         """There is something new in the inbox."""
 
+    def check_room(self) -> None:
+        """Refuse what would only pile up in the inbox. Raises SophonError SERVICE_BUSY."""
+
     def check_callable(self, url: str) -> None:
         """Refuse an address that this box does not call. Raises RefusedAddressError."""
 

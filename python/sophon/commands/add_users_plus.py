@@ -14,6 +14,7 @@ import structlog
 
 from sophon.box import Box, Enrolled, Enrolment, QualityError, duplicate_detail
 from sophon.commands.answers import answer, set_aside
+from sophon.commands.jobs import finish_job
 from sophon.commands.trial import Trial
 from sophon.contract import (
     AddUsersPlus,
@@ -50,6 +51,13 @@ class Platform(Protocol):
 
 
 def plan(command: AddUsersPlus, transaction: Transaction, seq: int) -> None:
+    """Let the command have its turn at being carried out, once its people are listed."""
+    if not transaction.batches.progress(seq).total:  # a job's are from the beginning
+        list_people(command, transaction, seq)
+    transaction.inbox.plan(seq)
+
+
+def list_people(command: AddUsersPlus, transaction: Transaction, seq: int) -> None:
     """List whom the command enrols, so that it can be left and resumed; refuse who is refused already."""
     entries = command.entries()
     transaction.batches.plan(
@@ -59,7 +67,6 @@ def plan(command: AddUsersPlus, transaction: Transaction, seq: int) -> None:
         if isinstance(entry, RefusedPerson):
             outcome = Enrolled(SophonError(entry.code, entry.detail))
             transaction.batches.settle(seq, _settled(position, entry.identity_id, entry.name, outcome))
-    transaction.inbox.plan(seq)
 
 
 @dataclass(frozen=True)
@@ -258,17 +265,20 @@ class Enroller:
             progress = transaction.batches.progress(row.seq)
             if progress.settled < progress.total:
                 return
-            outcomes = [_outcome(item) for item in transaction.batches.settled(row.seq)]
-            people = PeopleResult.of(outcomes)
-            answer(transaction, row, succeeded(command, self.dev_sno, people), command.notify_path)
-            transaction.batches.clear(row.seq)
+            if row.is_job:
+                finish_job(transaction, row.seq)
+            else:
+                outcomes = [_outcome(item) for item in transaction.batches.settled(row.seq)]
+                result = succeeded(command, self.dev_sno, PeopleResult.of(outcomes))
+                answer(transaction, row, result, command.notify_path)
+                transaction.batches.clear(row.seq)
         _log.info(
             "command done",
             method=command.method,
             seq=row.seq,
             message_id=row.message_id,
-            enrolled=len(people.success_users),
-            refused=len(people.failed_users),
+            enrolled=progress.total - progress.refused,
+            refused=progress.refused,
             seconds=round(time.time() - row.received_at / 1000, 3),
         )
 
@@ -278,7 +288,8 @@ class Enroller:
                 return
             result = failed(command, self.dev_sno, SophonError(Code.SERVER_PROCESS_FAILED, reason))
             set_aside(transaction, row, result, command.notify_path, reason=reason)
-            transaction.batches.clear(row.seq)
+            if not row.is_job:
+                transaction.batches.clear(row.seq)
 
     def _log_progress(self, seq: int) -> None:
         with self._store.read() as snapshot:

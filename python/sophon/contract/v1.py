@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 from sophon.contract.message import Flag, Integer, Message, Number
+from sophon.contract.people import Person
 from sophon.contract.rest import GroupName, Photo
 
 
@@ -109,3 +111,55 @@ class Compared(Message):
 
     score: Number
     is_match: Flag
+
+
+MAX_PEOPLE = 10_000
+
+
+class _ReadLater:
+    """Describes entries that are persons; each is read when its turn comes, so that a wrong one is refused alone."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(Person.__pydantic_core_schema__)
+
+
+class EnrolmentsCall(Message):
+    """People to enrol, or to overwrite, as the platform's `add_users_plus` has them; the photographs within."""
+
+    people: Annotated[
+        list[Annotated[Any, _ReadLater]],
+        Field(
+            min_length=1,
+            max_length=MAX_PEOPLE,
+            repr=False,
+            examples=[[{"identity_id": "E1001", "reg_photo": "/9j/4AAQSkZJRg==", "info": {"name": "Ann"}}]],
+        ),
+    ]
+
+
+class JobOutcome(Message):
+    """How it went with one person: ``code`` 0, or why not; ``identity_id`` is "" once the person is deleted."""
+
+    position: Integer
+    identity_id: str
+    code: Integer
+    failed_items: list[str]
+    detail: str
+
+
+class JobOut(Message):
+    """How far a job is: of ``total`` people ``done`` are decided, ``refused`` of them not enrolled; times in ms.
+
+    ``outcomes`` are a page of those decided; go on with ``after`` set to the last one's ``position``.
+    """
+
+    id: Integer
+    state: Literal["waiting", "running", "done", "failed"]
+    total: Integer
+    done: Integer
+    refused: Integer
+    reason: str
+    received_at: Integer
+    finished_at: Integer | None
+    outcomes: list[JobOutcome]

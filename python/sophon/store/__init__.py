@@ -6,7 +6,7 @@ from sophon.store.devices import DeviceRow
 from sophon.store.event_receivers import RefusedEvent
 from sophon.store.events import EventFilter, EventPictures, EventRow, EventsLimit
 from sophon.store.groups import DEFAULT_GROUP, Group
-from sophon.store.inbox import Backlog, InboxRow, Lane, State
+from sophon.store.inbox import JOB_KEY, Backlog, InboxRow, Lane, State
 from sophon.store.outbox import Kind, OutboxRow
 from sophon.store.people import EnrolledFrom, FaceRow, GalleryRow, PersonRow
 from sophon.store.permissions import PermissionGroup
@@ -14,6 +14,7 @@ from sophon.store.salvage import Salvage, open_or_salvage
 
 __all__ = [
     "DEFAULT_GROUP",
+    "JOB_KEY",
     "Backlog",
     "DeviceRow",
     "EnrolledFrom",

@@ -30,10 +30,17 @@ class SettledItem:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an enrolment is."""
+    """How far an enrolment is; those refused are settled, too."""
 
     total: int
     settled: int
+    refused: int
+
+
+_ANONYMISE = (
+    "UPDATE batch_items SET identity_id = '', detail = '' WHERE code IS NOT NULL "
+    "AND seq IN (SELECT seq FROM inbox WHERE state IN ('done', 'dead'))"
+)
 
 
 class Batches:
@@ -84,12 +91,12 @@ class Batches:
         ).fetchone()
         return row is not None
 
-    def settled(self, seq: int) -> list[SettledItem]:
-        """Every outcome so far, in the order of the answer."""
+    def settled(self, seq: int, limit: int = -1, after: int = -1) -> list[SettledItem]:
+        """The outcomes so far beyond a position, in the order of the answer."""
         rows = self._connection.execute(
             "SELECT position, identity_id, code, username, failed_items, detail FROM batch_items "
-            "WHERE seq = ? AND code IS NOT NULL ORDER BY position",
-            (seq,),
+            "WHERE seq = ? AND position > ? AND code IS NOT NULL ORDER BY position LIMIT ?",
+            (seq, after, limit),
         )
         return [
             SettledItem(
@@ -101,7 +108,7 @@ class Batches:
     def progress(self, seq: int) -> Progress:
         """How far command ``seq`` is."""
         row = self._connection.execute(
-            "SELECT count(*), count(code) FROM batch_items WHERE seq = ?", (seq,)
+            "SELECT count(*), count(code), count(nullif(code, 0)) FROM batch_items WHERE seq = ?", (seq,)
         ).fetchone()
         return Progress(*row)
 
@@ -136,6 +143,23 @@ class Batches:
             "UPDATE batch_items SET code = ?, detail = ? WHERE seq < ? AND code IS NULL",
             (code, detail, before),
         )
+
+    def keep_outcomes(self, seq: int, wiped_at: int) -> None:
+        """Keep the finished job's list without names, and without who was deleted, or wiped, since it came."""
+        self._connection.execute("UPDATE batch_items SET username = '' WHERE seq = ?", (seq,))
+        self._connection.execute(
+            "UPDATE batch_items SET identity_id = '', detail = '' WHERE seq = :seq AND (:wiped_at > :seq OR EXISTS "
+            "(SELECT 1 FROM tombstones t WHERE t.identity_id = batch_items.identity_id AND t.seq > :seq))",
+            {"seq": seq, "wiped_at": wiped_at},
+        )
+
+    def forget_person(self, identity_id: str) -> None:
+        """Let no finished job speak of a person any more; the counts stay."""
+        self._connection.execute(_ANONYMISE + " AND identity_id = ?", (identity_id,))
+
+    def forget_everybody(self) -> None:
+        """Let no finished job speak of anybody any more; the counts stay."""
+        self._connection.execute(_ANONYMISE)
 
     def clear(self, seq: int) -> None:
         """Forget the list; the command is answered."""

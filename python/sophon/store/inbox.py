@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 OPEN_STATES = ("new", "planned", "running")
+#: How the keys of commands begin that came by the box's own API: nobody is owed their answer, it is looked up.
+JOB_KEY = "job:"
 
 
 class Lane(str, Enum):
@@ -56,6 +58,11 @@ class InboxRow:
     def is_silent(self) -> bool:
         """Carried out again for the sake of the order alone: the command that it replays has the answer."""
         return self.replays is not None and self.message_id is not None
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it came by the box's own API."""
+        return self.key.startswith(JOB_KEY)
 
 
 @dataclass(frozen=True)
