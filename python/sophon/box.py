@@ -103,7 +103,7 @@ class Box:
         self._duplicates = DuplicateSearch(self._gallery, calibration)
         if match_threshold is None:
             match_threshold = UNCALIBRATED_THRESHOLD if calibration is None else CALIBRATED_THRESHOLD
-        self._match_threshold = match_threshold
+        self._default_threshold = self._match_threshold = match_threshold
 
     @property
     def engine(self) -> FaceEngine:
@@ -126,17 +126,18 @@ class Box:
         return len(self._gallery)
 
     def load(self) -> int:
-        """Build the gallery from the store, as at every start.
+        """Build the gallery from the store, as at every start; whoever is in both is recognised all the while.
 
         Returns how many people can't be recognised, because other models made their embeddings.
         """
         with self._store.read() as snapshot:
             threshold = snapshot.settings.get(_THRESHOLD)
-            if threshold is not None:
-                self._match_threshold = threshold / 100
-            self._gallery.clear()
+            self._match_threshold = self._default_threshold if threshold is None else threshold / 100
+            present = set()
             for row in snapshot.people.gallery(self._engine.making_id):
-                self._gallery.add(row.identity_id, row.embedding, row.groups, row.permissions)
+                self._show(row.identity_id, row.embedding, row.groups, row.permissions)
+                present.add(row.identity_id)
+            self._gallery.keep_only(present)
             return snapshot.people.count() - len(self._gallery)
 
     def portrait(self, photo: bytes, level: str) -> FaceRow:
@@ -221,6 +222,7 @@ class Box:
         if users:
             transaction.batches.supersede_all(before=seq, code=Code.BAD_REQUEST, detail=SUPERSEDED)
             transaction.batches.forget_everybody()
+            transaction.erasures.clear(seq)
             transaction.people.clear()
             transaction.groups.clear()
             transaction.permissions.clear()
@@ -422,6 +424,7 @@ class Box:
 
     def _put(self, transaction: Transaction, seq: int, enrolment: Enrolment) -> None:
         identity_id = enrolment.identity_id
+        transaction.erasures.forget(identity_id)
         transaction.people.put(
             PersonRow(identity_id, enrolment.info, enrolment.register_type, seq, time.time_ns() // 1_000_000)
         )
@@ -435,7 +438,9 @@ class Box:
             self._follow_bindings(transaction, [identity_id])
             return
         transaction.people.put_face(identity_id, face)
-        transaction.after_commit(lambda: self._show(identity_id, face, groups, enrolment.permission_ids))
+        transaction.after_commit(
+            partial(self._show, identity_id, face.embedding, groups, enrolment.permission_ids)
+        )
 
     def _follow_bindings(self, transaction: Transaction, identity_ids: Iterable[str]) -> None:
         """Let the gallery follow what groups and permission groups people have at the end of the transaction."""
@@ -450,16 +455,21 @@ class Box:
             self._gallery.set_permissions(identity_id, permissions)
 
     def _show(
-        self, identity_id: str, face: FaceRow, groups: tuple[str, ...], permissions: tuple[str, ...]
+        self,
+        identity_id: str,
+        embedding: np.ndarray[Any, Any],
+        groups: tuple[str, ...],
+        permissions: tuple[str, ...],
     ) -> None:
         put = self._gallery.replace if identity_id in self._gallery else self._gallery.add
-        put(identity_id, face.embedding, groups, permissions)
+        put(identity_id, embedding, groups, permissions)
 
     def _delete(self, transaction: Transaction, seq: int, identity_id: str) -> bool:
         if seq < transaction.people.last_written(identity_id):
             return False
         transaction.people.bury([identity_id], seq)
         transaction.batches.forget_person(identity_id)
+        transaction.erasures.note(identity_id, seq)
         deleted = transaction.people.delete(identity_id)
         if deleted:
             if self._deleted_person_events == "all":

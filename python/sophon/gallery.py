@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
@@ -105,6 +105,15 @@ class Gallery:
             self._index.remove(list(self._identities))
             self._people.clear()
             self._identities.clear()
+
+    def keep_only(self, identity_ids: Collection[str]) -> None:
+        """Forget everyone else."""
+        with self._lock:
+            others = [one for one in self._people if one not in identity_ids]
+            keys = [self._people.pop(one).key for one in others]
+            for key in keys:
+                del self._identities[key]
+            self._index.remove(keys)
 
     def set_groups(self, identity_id: str, groups: Iterable[str]) -> None:
         """Put a person into exactly these groups; SophonError ID_NOT_FOUND for an unknown person."""

@@ -68,6 +68,7 @@ class RunningApi:
     station: StandInStation
     pictures: Path
     tokens: dict[Role, str]
+    services: Services
 
     def client(self, role: Role | None = Role.ADMIN, **headers: str) -> httpx.Client:
         if role is not None:
@@ -108,7 +109,7 @@ def start_api(
             access = Access(TokenCheck(store), tuple(ip_network(one) for one in open_networks))
             server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0))
             url = f"http://127.0.0.1:{server.port}"
-            return RunningApi(url, store, box, station, services.pictures, tokens)
+            return RunningApi(url, store, box, station, services.pictures, tokens, services)
 
         yield start
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from sophon import __version__
-from sophon.api import faces, groups, jobs, permissions, receivers, sophon_mq, users, v1, wipe
+from sophon.api import backups, faces, groups, jobs, permissions, receivers, sophon_mq, users, v1, wipe
 from sophon.api.answers import JsonResponse, install_handlers
 from sophon.api.guard import Access, Guard
 from sophon.api.openapi import describe
@@ -24,6 +24,7 @@ ROUTERS = (
     faces.router,
     v1.router,
     jobs.router,
+    backups.router,
 )
 
 

@@ -53,7 +53,11 @@ LARGE_CALLS = frozenset(
     }
 )
 VERY_LARGE_CALLS = frozenset({"/api/v1/compare"})
+RESTORE = "/api/v1/restore"
+#: A backup may be as large as a disk; how much room there is, is watched while it comes in.
+MAX_BACKUP = 2**40
 BODY_SECONDS = 30.0
+BACKUP_SECONDS = 4 * 3600.0
 DRAINED_BYTES = 64 * 2**20
 DRAIN_SECONDS = 3.0
 
@@ -109,7 +113,8 @@ class Guard:
             limit = _limit(scope["path"])
             if int(headers.get("content-length", "0") or "0") > limit:
                 raise _too_large(limit)
-            await self._app(scope, _bounded(receive, limit), noting_send)
+            seconds = BACKUP_SECONDS if scope["path"] == RESTORE else BODY_SECONDS
+            await self._app(scope, _bounded(receive, limit, seconds), noting_send)
         except SophonError as error:
             await _drain(receive)
             response = refuse(error)
@@ -214,6 +219,8 @@ def _permits(role: Role, method: str, path: str) -> bool:
 
 
 def _limit(path: str) -> int:
+    if path == RESTORE:
+        return MAX_BACKUP
     if path in VERY_LARGE_CALLS:
         return 2 * LARGE_BODY
     return LARGE_BODY if path in LARGE_CALLS else MAX_BODY
@@ -223,10 +230,10 @@ def _too_large(limit: int) -> SophonError:
     return SophonError(Code.PAYLOAD_TOO_LARGE, f"the body is larger than {limit // 2**20} MiB")
 
 
-def _bounded(receive: Receive, limit: int) -> Callable[[], Any]:
+def _bounded(receive: Receive, limit: int, seconds: float) -> Callable[[], Any]:
     """The body, cut off where it is too large or too slow."""
     size = 0
-    deadline = time.monotonic() + BODY_SECONDS
+    deadline = time.monotonic() + seconds
     complete = False
 
     async def bounded() -> Message:
@@ -236,9 +243,7 @@ def _bounded(receive: Receive, limit: int) -> Callable[[], Any]:
         try:
             message = await asyncio.wait_for(receive(), max(deadline - time.monotonic(), 0.001))
         except asyncio.TimeoutError:
-            raise SophonError(
-                Code.BAD_REQUEST, f"the body did not come within {BODY_SECONDS:.0f} s"
-            ) from None
+            raise SophonError(Code.BAD_REQUEST, f"the body did not come within {seconds:.0f} s") from None
         size += len(message.get("body", b""))
         complete = not message.get("more_body", False)
         if size > limit:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -84,6 +85,8 @@ class Services:
     """Makes events of pictures that sub-devices hand in."""
     on_device: Callable[[str], None] = lambda _ip: None
     """Hears that a sub-device lives."""
+    backup_turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one backup or restoration under way."""
 
 
 def _of_app(request: Request) -> Services:

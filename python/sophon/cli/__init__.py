@@ -8,6 +8,7 @@ import typer
 
 from sophon import __version__
 from sophon.cli import (
+    backup,
     calibrate,
     doctor,
     enroll,
@@ -56,6 +57,8 @@ app.command("status")(status.status)
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(events.app, name="events")
 app.add_typer(token.app, name="token")
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("verify-erased")(verify_erased.verify_erased)
 try:
     from sophon.cli import demo, devices, platform, run

@@ -163,3 +163,15 @@ class JobOut(Message):
     received_at: Integer
     finished_at: Integer | None
     outcomes: list[JobOutcome]
+
+
+class RestoredOut(Message):
+    """What came back of a backup: people and events; ``left_out`` were deleted after it was made.
+
+    ``recognisable`` people the box knows by face now; others were enrolled by other models.
+    """
+
+    people: Integer
+    left_out: Integer
+    events: Integer
+    recognisable: Integer

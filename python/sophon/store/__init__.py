@@ -1,5 +1,6 @@
 """What the box remembers, in one SQLite file. The only room with SQL."""
 
+from sophon.store.backup_file import BackupError, BackupReader, BackupWriter, Manifest
 from sophon.store.batches import OpenItem, Progress, SettledItem
 from sophon.store.database import Snapshot, Store, StoreUnavailableError, Transaction
 from sophon.store.devices import DeviceRow
@@ -10,12 +11,16 @@ from sophon.store.inbox import JOB_KEY, Backlog, InboxRow, Lane, State
 from sophon.store.outbox import Kind, OutboxRow
 from sophon.store.people import EnrolledFrom, FaceRow, GalleryRow, PersonRow
 from sophon.store.permissions import PermissionGroup
+from sophon.store.restoring import Restored
 from sophon.store.salvage import Salvage, open_or_salvage
 
 __all__ = [
     "DEFAULT_GROUP",
     "JOB_KEY",
     "Backlog",
+    "BackupError",
+    "BackupReader",
+    "BackupWriter",
     "DeviceRow",
     "EnrolledFrom",
     "EventFilter",
@@ -28,12 +33,14 @@ __all__ = [
     "InboxRow",
     "Kind",
     "Lane",
+    "Manifest",
     "OpenItem",
     "OutboxRow",
     "PermissionGroup",
     "PersonRow",
     "Progress",
     "RefusedEvent",
+    "Restored",
     "Salvage",
     "SettledItem",
     "Snapshot",

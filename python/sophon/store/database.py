@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import queue
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from sophon.errors import Code, ConfigError, SophonError
 from sophon.store.batches import Batches
 from sophon.store.counters import Counters
 from sophon.store.devices import Devices
+from sophon.store.erasures import Erasures
 from sophon.store.event_receivers import EventReceivers
 from sophon.store.events import Events
 from sophon.store.groups import Groups
@@ -23,6 +25,7 @@ from sophon.store.inbox import Inbox
 from sophon.store.outbox import Outbox
 from sophon.store.people import People
 from sophon.store.permissions import Permissions
+from sophon.store.restoring import Restored, replace_content
 from sophon.store.schema import MIGRATIONS
 from sophon.store.settings import StoredSettings
 
@@ -65,6 +68,7 @@ class Snapshot:
         self.devices = Devices(connection)
         self.inbox = Inbox(connection)
         self.batches = Batches(connection)
+        self.erasures = Erasures(connection)
         self.outbox = Outbox(connection)
         self.settings = StoredSettings(connection)
         self.counters = Counters(connection)
@@ -87,9 +91,9 @@ class Transaction(Snapshot):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
-        self._after_commit: list[Callable[[], None]] = []
+        self._after_commit: list[Callable[[], object]] = []
 
-    def after_commit(self, action: Callable[[], None]) -> None:
+    def after_commit(self, action: Callable[[], object]) -> None:
         """Run ``action`` once the changes are on disk, before any later transaction starts; drop it on a rollback."""
         self._after_commit.append(action)
 
@@ -163,6 +167,7 @@ class Store:
         self._turn = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         if exclusive:
+            shutil.rmtree(self._data_dir / "scratch", ignore_errors=True)
             self.set_reserve_aside()
 
     @property
@@ -214,6 +219,57 @@ class Store:
             connection.execute("ROLLBACK")
             self._readers.put(connection)
 
+    @property
+    def scratch(self) -> Path:
+        """A folder for what is put together or taken apart; emptied when a process takes the data directory."""
+        folder = self._data_dir / "scratch"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    def copy_to(self, file: Path) -> None:
+        """Write all tables as they are now into a new database file, while others go on writing.
+
+        Raises StoreUnavailableError if the disk is full.
+        """
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            with (
+                contextlib.closing(self._connect()) as source,
+                contextlib.closing(sqlite3.connect(file, isolation_level=None)) as target,
+            ):
+                target.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+                source.backup(target)
+        except sqlite3.OperationalError as error:
+            raise _unavailable(error) from error
+
+    def replace_from(
+        self, other: Store, *, with_deleted: bool, then: Callable[[], object] | None = None
+    ) -> Restored:
+        """Put another store's people and settings in the place of this one's, in one transaction.
+
+        The other store is to be closed already; ``then`` is called before any later transaction starts. Raises SophonError
+        if the other is from before deletions that are not known one by one, and ``with_deleted`` does not say to bring
+        back whom this box deleted since.
+        """
+        with self._turn:
+            self._writer.execute("ATTACH ? AS backup", (str(other._path),))
+        try:
+            with self.write() as transaction:
+                restored = replace_content(transaction._connection, with_deleted=with_deleted)
+                if then is not None:
+                    transaction.after_commit(then)
+        finally:
+            # A disk that was full has cost the connection, and the other store with it.
+            with self._turn, contextlib.suppress(sqlite3.OperationalError):
+                self._writer.execute("DETACH backup")
+        self.scrub()
+        return restored
+
+    def layout(self) -> list[tuple[str, str, str]]:
+        """What the file is made of: kind, name and definition of everything in it."""
+        with self._turn:
+            return sorted(self._writer.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_schema"))
+
     def scrub(self) -> None:
         """Push deleted content out of the write-ahead log too, so that it is nowhere on disk."""
         with self._turn:
@@ -227,6 +283,11 @@ class Store:
                 return
             with contextlib.closing(self._connect()) as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @property
+    def schema_version(self) -> int:
+        """How many migrations made the file what it is."""
+        return len(MIGRATIONS)
 
     def tables(self) -> list[str]:
         """The tables' names; one that others refer to comes before them."""
@@ -279,7 +340,7 @@ class Store:
         connection.executescript(
             f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
             f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}; "
-            "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
+            "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;"
         )
         return connection
 

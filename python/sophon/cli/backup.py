@@ -1,0 +1,52 @@
+"""`sophon backup` and `sophon restore`: a box as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sophon.backups import Restoration, write_backup
+from sophon.cli.box_data import DataDir, open_store
+from sophon.config import DEFAULT_DATA_DIR
+from sophon.store import Store
+
+CHUNK_BYTES = 1 << 20
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; it is complete, or not there.")],
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Write everything a box knows to one file, beside a running box or without it.
+
+    The file holds faces and names: keep it where only you can read it.
+    """
+    with open_store(data_dir) as store:
+        size = write_backup(store, file)
+    typer.echo(f"backed up: {file}, {size:,} bytes")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `sophon backup` wrote.")],
+    with_deleted: Annotated[
+        bool, typer.Option(help="Bring back those, too, who were deleted after the backup was made.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Put a backup's people, groups, devices and settings in the place of a stopped box's, wholly or not at all.
+
+    Tokens, the box's code and platform, and commands not yet carried out stay the box's own. Events come back on a box
+    that has made none. A running box is restored by the API: POST /api/v1/restore.
+    """
+    with Store(data_dir) as store, Restoration(store) as restoration:
+        with file.open("rb") as opened:
+            while chunk := opened.read(CHUNK_BYTES):
+                restoration.feed(chunk)
+        restored = restoration.put_in_place(with_deleted=with_deleted)
+    typer.echo(f"restored: {restored.people} people, {restored.events} events")
+    if restored.left_out:
+        typer.echo(
+            f"left out: {restored.left_out} people who were deleted since; --with-deleted brings them back"
+        )
