@@ -32,6 +32,7 @@ from rich.table import Table
 
 from benchmarks.galleries import gallery
 from sophon.api import Access, Analyses, ApiServer, Services, guarded_app
+from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.calibration import load_calibration
 from sophon.capture.ftp_password import hash_password
@@ -116,7 +117,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             RecogniserOptions(cooldown_s=0.5),
         )
         services = Services(store, box, _NoStation(), Analyses(2), pack, folder / "pictures", recogniser)
-        access = Access(TokenCheck(store), (ip_network("127.0.0.1/32"),))
+        access = Access(TokenCheck(store), AuditLog(store.data_dir), (ip_network("127.0.0.1/32"),))
         server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0))
         ftp = owned.enter_context(
             FtpCameras(store, recogniser, presence, folder=folder / "ftp", host="127.0.0.1", port=0)

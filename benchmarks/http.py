@@ -31,6 +31,7 @@ import orjson
 import psutil
 
 from sophon.api import Access, Analyses, ApiServer, Services, Station, guarded_app
+from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.contract import encode_photo
 from sophon.engine import FaceEngine
@@ -68,7 +69,7 @@ def main() -> None:
             _, token = new_token(transaction, Role.ADMIN)
         # FIQA and PictureMatch ask nothing of the daemon, so there is none.
         services = Services(store, box, cast(Station, None), Analyses(CALLERS), pack, Path(folder))
-        app = guarded_app(services, Access(TokenCheck(store)))
+        app = guarded_app(services, Access(TokenCheck(store), AuditLog(store.data_dir)))
         with (
             ApiServer(app, "127.0.0.1", 0) as server,
             httpx.Client(

@@ -16,6 +16,7 @@ import structlog
 
 from sophon import __version__
 from sophon.api import Access, Analyses, ApiServer, Services, TlsFiles, guarded_app
+from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.calibration import load_calibration
 from sophon.capture.ftp_server import FtpCameras
@@ -91,6 +92,7 @@ class Daemon:
 
     def _assemble(self, owned: ExitStack) -> None:
         self._store = owned.enter_context(_open_store(self._settings.data_dir))
+        self._audit = AuditLog(self._settings.data_dir)
         settings = self._settings = self._with_moves(self._settings)
         models = ModelPack.load(settings.model_dir)
         engine = owned.enter_context(FaceEngine(models))
@@ -130,6 +132,7 @@ class Daemon:
             downloads=settings.downloads,
             analyses=settings.analyses,
             trial=trial,
+            audit=self._audit,
         )
         owned.callback(enroller.close)
         self._executor = Executor(
@@ -139,6 +142,7 @@ class Daemon:
             dev_sno=settings.dev_sno,
             patience_s=settings.patience_s,
             trial=trial,
+            audit=self._audit,
         )
         self._executor.recover()
         self._room = Room(self._store)
@@ -234,6 +238,7 @@ class Daemon:
         )
         access = Access(
             TokenCheck(self._store),
+            self._audit,
             open_networks=tuple(ipaddress.ip_network(network) for network in networks),
             host_names=settings.http_names,
         )

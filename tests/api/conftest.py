@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from sophon.api import Access, Analyses, ApiServer, Services, guarded_app
+from sophon.audit import AuditLog
 from sophon.box import Box, DeletedPersonEvents
 from sophon.contract import encode_photo
 from sophon.engine import FaceEngine
@@ -106,7 +107,9 @@ def start_api(
             services = Services(
                 store, box, station, Analyses(2), model_pack, tmp_path / "data" / "pictures", recogniser
             )
-            access = Access(TokenCheck(store), tuple(ip_network(one) for one in open_networks))
+            access = Access(
+                TokenCheck(store), AuditLog(store.data_dir), tuple(ip_network(one) for one in open_networks)
+            )
             server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0))
             url = f"http://127.0.0.1:{server.port}"
             return RunningApi(url, store, box, station, services.pictures, tokens, services)

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sophon.api.answers import call_name, refuse
 from sophon.api.lockout import Lockout
+from sophon.audit import AuditLog
 from sophon.contract.rest import MAX_PHOTO_CHARACTERS
 from sophon.errors import Code, SophonError
 from sophon.platform.url_policy import own_addresses
@@ -56,13 +57,13 @@ VERY_LARGE_CALLS = frozenset({"/api/v1/compare"})
 RESTORE = "/api/v1/restore"
 #: A backup may be as large as a disk; how much room there is, is watched while it comes in.
 MAX_BACKUP = 2**40
+UNKNOWN = "somebody"
 BODY_SECONDS = 30.0
 BACKUP_SECONDS = 4 * 3600.0
 DRAINED_BYTES = 64 * 2**20
 DRAIN_SECONDS = 3.0
 
 _log = structlog.get_logger(__name__)
-_audit = structlog.get_logger("sophon.audit")
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,13 @@ class Access:
 
     Args:
         tokens: whose a token is.
+        audit: what hears who did what.
         open_networks: addresses that need no token for the contract's calls.
         host_names: further names that this box is called by.
     """
 
     tokens: TokenCheck
+    audit: AuditLog
     open_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     host_names: tuple[str, ...] = ()
 
@@ -97,7 +100,7 @@ class Guard:
         if scope["type"] != "http":  # the API has no web sockets
             await send({"type": "websocket.close", "code": 1008})
             return
-        caller = "-"
+        caller = UNKNOWN
         status = 0
 
         async def noting_send(message: Message) -> None:
@@ -109,7 +112,9 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             self._check_host(headers)
-            caller = self._admit(scope, headers)
+            caller, role = self._identify(scope, headers)
+            if not _permits(role, scope["method"], scope["path"]):
+                raise SophonError(Code.FORBIDDEN, f"a token of the role {role.value} may not do this")
             limit = _limit(scope["path"])
             if int(headers.get("content-length", "0") or "0") > limit:
                 raise _too_large(limit)
@@ -122,7 +127,7 @@ class Guard:
             if error.code is Code.TOO_MANY_REQUESTS:
                 left = self._lockout.seconds_left(_address(scope))
                 response.headers["Retry-After"] = str(int(left) + 1)
-            _audit.info("refused", caller=caller, address=_address(scope), code=int(error.code))
+            self._note_refusal(caller, scope, error.code)
             await response(scope, receive, noting_send)
             return
         except Exception as error:  # noqa: BLE001 - a request's edge; the framework raises again what it has answered
@@ -130,10 +135,17 @@ class Guard:
                 _log.error("a call failed inside", exc_info=error)
                 problem = f"failed inside: {type(error).__name__}"
                 await refuse(SophonError(Code.SERVER_PROCESS_FAILED, problem))(scope, receive, noting_send)
-        if scope["method"] not in ("GET", "HEAD"):
-            _audit.info(
-                "call", caller=caller, address=_address(scope), call=call_name(scope), http_status=status
-            )
+        if _is_worth_a_note(scope):
+            what, address = call_name(scope), _address(scope)
+            self._access.audit.note(caller, what, code=status, address=address)
+            _log.info("call", caller=caller, address=address, call=what, http_status=status)
+
+    def _note_refusal(self, caller: str, scope: Scope, code: Code) -> None:
+        address = _address(scope)
+        if caller == UNKNOWN:
+            self._access.audit.note_refusal(int(code), address)
+        else:
+            self._access.audit.note(caller, "refused", code=int(code), address=address)
 
     def _check_host(self, headers: Mapping[str, str]) -> None:
         """A page in somebody's browser must reach the box neither by its own name (DNS rebinding) nor from its own site."""
@@ -147,11 +159,11 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise SophonError(Code.FORBIDDEN, "Origin: pages of other sites must not call this box")
 
-    def _admit(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        """Who calls. Raises SophonError if they may not."""
+    def _identify(self, scope: Scope, headers: Mapping[str, str]) -> tuple[str, Role]:
+        """Who calls, for the audit log, and as what. Raises SophonError if that is nobody."""
         method, path, address = scope["method"], scope["path"], _address(scope)
         if (method, path) in OPEN_CALLS:
-            return "anybody"
+            return "anybody", Role.ADMIN
         if self._lockout.seconds_left(address):
             raise SophonError(
                 Code.TOO_MANY_REQUESTS, "too many wrong tokens came from this address; try again later"
@@ -164,11 +176,9 @@ class Guard:
                     _log.warning("an address that tries tokens is locked out", address=address)
                 raise SophonError(Code.UNAUTHORIZED, "the token is wrong or was revoked")
             self._lockout.succeeded(address)
-            if not _permits(owner.role, method, path):
-                raise SophonError(Code.FORBIDDEN, f"a token of the role {owner.role.value} may not do this")
-            return owner.id
+            return f"token {owner.id} ({owner.role.value}) {owner.name}".rstrip(), owner.role
         if path.startswith(CONTRACT_PATHS) and self._is_open_to(address):
-            return "without token"
+            return "without token", Role.ADMIN
         raise SophonError(
             Code.UNAUTHORIZED, "a token is needed: Authorization: Bearer <token>; make one: sophon token new"
         )
@@ -216,6 +226,12 @@ def _permits(role: Role, method: str, path: str) -> bool:
     if role is Role.DEVICE:
         return (method, path) in DEVICE_CALLS
     return method in ("GET", "HEAD") and path not in ADMIN_READS
+
+
+def _is_worth_a_note(scope: Scope) -> bool:
+    """Whether the audit log is to hear of a call: of changes and of backups, not of looking, nor of pictures handed in."""
+    method, path = scope["method"], scope["path"]
+    return path in ADMIN_READS or (method not in ("GET", "HEAD") and (method, path) not in DEVICE_CALLS)
 
 
 def _limit(path: str) -> int:

@@ -8,6 +8,7 @@ import typer
 
 from sophon import __version__
 from sophon.cli import (
+    audit,
     backup,
     calibrate,
     doctor,
@@ -59,6 +60,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(token.app, name="token")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("audit")(audit.audit)
 app.command("verify-erased")(verify_erased.verify_erased)
 try:
     from sophon.cli import demo, devices, platform, run

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sophon.backups import Restoration, write_backup
-from sophon.cli.box_data import DataDir, open_store
+from sophon.cli.box_data import DataDir, note_deed, open_store
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.store import Store
 
@@ -25,6 +25,7 @@ def backup(
     """
     with open_store(data_dir) as store:
         size = write_backup(store, file)
+    note_deed(data_dir, "backup")
     typer.echo(f"backed up: {file}, {size:,} bytes")
 
 
@@ -45,6 +46,7 @@ def restore(
             while chunk := opened.read(CHUNK_BYTES):
                 restoration.feed(chunk)
         restored = restoration.put_in_place(with_deleted=with_deleted)
+    note_deed(data_dir, "restore", people=restored.people, left_out=restored.left_out)
     typer.echo(f"restored: {restored.people} people, {restored.events} events")
     if restored.left_out:
         typer.echo(

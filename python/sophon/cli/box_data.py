@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from sophon.audit import AuditLog
 from sophon.errors import Code, SophonError
 from sophon.store import Store
 
@@ -32,6 +34,11 @@ def open_store(data_dir: Path) -> Store:
             Code.NOT_FOUND, f"there is no box's data in {data_dir}; give --data-dir or SOPHON_DATA_DIR"
         )
     return Store(data_dir, exclusive=False)
+
+
+def note_deed(data_dir: Path, what: str, **counts: int) -> None:
+    """Let the audit log say that somebody did this at the command line."""
+    AuditLog(data_dir).note(f"command line, uid {os.getuid()}", what, counts=counts)
 
 
 def local_time(milliseconds: int) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sophon.capture.ftp_password import hash_password
-from sophon.cli.box_data import AsJson, DataDir, open_store, print_json
+from sophon.cli.box_data import AsJson, DataDir, note_deed, open_store, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.doors.relay import check_relay_url
 from sophon.errors import Code, SophonError
@@ -120,6 +120,7 @@ def add(
             _check_user(transaction, device)
             transaction.groups.ensure(group)
             transaction.devices.put(device)
+    note_deed(data_dir, "devices add")
     typer.echo(f"{ip} is attached")
 
 
@@ -145,6 +146,7 @@ def remove(
     with open_store(data_dir) as store, store.write() as transaction:
         if not transaction.devices.remove(ip):
             raise SophonError(Code.NOT_FOUND, f"there is no sub-device {ip}; see: sophon devices list")
+    note_deed(data_dir, "devices remove")
     typer.echo(f"{ip} is detached")
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sophon.box import Box, Enrolment
 from sophon.calibration import load_calibration
-from sophon.cli.box_data import AsJson, DataDir, ModelDir, print_json
+from sophon.cli.box_data import AsJson, DataDir, ModelDir, note_deed, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
@@ -94,6 +94,7 @@ def enroll(
                     group = []
                 bar.advance(task)
             _commit(store, box, group, enrolled, refused)
+    note_deed(data_dir, "enroll", enrolled=len(enrolled), refused=len(refused))
     refused.sort(key=lambda one: one.identity_id)
     if as_json:
         print_json(

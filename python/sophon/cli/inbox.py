@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sophon.cli.box_data import AsJson, DataDir, local_time, open_store, print_json
+from sophon.cli.box_data import AsJson, DataDir, local_time, note_deed, open_store, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.errors import Code, SophonError
 from sophon.store import InboxRow, State
@@ -81,6 +81,7 @@ def retry(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
                 Code.BAD_REQUEST, f"command {seq} can't be tried again: its content is not kept"
             )
         transaction.inbox.reopen(seq)
+    note_deed(data_dir, "inbox retry")
     typer.echo(f"command {seq} will be carried out")
 
 
@@ -97,6 +98,7 @@ def drop(seq: Seq, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
                 )
             transaction.inbox.delete(seq)
         store.scrub()
+    note_deed(data_dir, "inbox drop")
     typer.echo(f"command {seq} is dropped")
 
 

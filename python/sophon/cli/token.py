@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -12,16 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sophon.cli.box_data import AsJson, DataDir, note_deed
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.store import Store
 from sophon.tokens import Role, all_tokens, new_token, revoke_token
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens of the HTTP API.")
-
-DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="SOPHON_DATA_DIR", help="The box's data directory.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -37,6 +32,7 @@ def new(
     """Make a token and show it, this once: the box keeps its hash only. It counts at once, also on a running box."""
     with Store(data_dir, exclusive=False) as store, store.write() as transaction:
         record, token = new_token(transaction, role, name)
+    note_deed(data_dir, "token new")
     if as_json:
         sys.stdout.write(orjson.dumps({"id": record.id, "role": role.value, "token": token}).decode() + "\n")
     else:
@@ -67,4 +63,5 @@ def revoke(
     """Revoke a token; a running box refuses it within a second."""
     with Store(data_dir, exclusive=False) as store, store.write() as transaction:
         record = revoke_token(transaction, token_id)
+    note_deed(data_dir, "token revoke")
     typer.echo(f"revoked: {record.id} ({record.role.value}) {record.name}".rstrip())

@@ -12,9 +12,10 @@ from typing import Protocol
 
 import structlog
 
+from sophon.audit import AuditLog
 from sophon.box import Box, Enrolled, Enrolment, QualityError, duplicate_detail
 from sophon.commands.answers import answer, set_aside
-from sophon.commands.jobs import finish_job
+from sophon.commands.jobs import finish_job, sender
 from sophon.commands.trial import Trial
 from sophon.contract import (
     AddUsersPlus,
@@ -105,6 +106,7 @@ class Enroller:
         downloads: int = 8,
         analyses: int = 2,
         trial: Trial | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         self._store = store
         self._box = box
@@ -112,6 +114,7 @@ class Enroller:
         self.dev_sno = dev_sno
         self._people_per_fetch = people_per_fetch
         self._trial = trial
+        self._audit = audit
         self._window = downloads + analyses
         self._pool = ThreadPoolExecutor(self._window, thread_name_prefix="enrol")
         self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="fetch people")
@@ -272,13 +275,15 @@ class Enroller:
                 result = succeeded(command, self.dev_sno, PeopleResult.of(outcomes))
                 answer(transaction, row, result, command.notify_path)
                 transaction.batches.clear(row.seq)
+        counts = {"enrolled": progress.total - progress.refused, "refused": progress.refused}
+        if self._audit is not None:
+            self._audit.note(sender(row), command.method, counts=counts)
         _log.info(
             "command done",
             method=command.method,
             seq=row.seq,
             message_id=row.message_id,
-            enrolled=progress.total - progress.refused,
-            refused=progress.refused,
+            **counts,
             seconds=round(time.time() - row.received_at / 1000, 3),
         )
 

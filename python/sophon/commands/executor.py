@@ -15,11 +15,13 @@ from typing import Any
 
 import structlog
 
+from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.commands import add_users_plus, control_config, delete_users, fiqa, sync_permissions, wipe_data
 from sophon.commands.add_users_plus import Enroller
 from sophon.commands.answers import answer, answer_unread, is_delivered, set_aside
 from sophon.commands.intake import Intake, take_in
+from sophon.commands.jobs import sender
 from sophon.commands.trial import Trial
 from sophon.contract import (
     AddUsersPlus,
@@ -63,6 +65,7 @@ class Executor:
         dev_sno: str,
         patience_s: float = 5.0,
         trial: Trial | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         self._store = store
         self._box = box
@@ -70,6 +73,7 @@ class Executor:
         self.dev_sno = dev_sno
         self._patience_s = patience_s
         self._trial = trial
+        self._audit = audit
         self._head = 0
         self._head_since = 0.0
         self._overtaken = 0
@@ -121,6 +125,7 @@ class Executor:
         for row, command, code in done:
             if not isinstance(command, AddUsersPlus):
                 _log_done(row, command, code, started)
+                self._note(row, command, code)
         if any(isinstance(command, (DeleteUsers, WipeData)) for _, command, _ in done):
             self._store.scrub()
         return True
@@ -162,6 +167,14 @@ class Executor:
         never = threading.Event()
         while self.run_commands() or self.run_enrolment(never) or self.run_fiqa():
             pass
+
+    def _note(self, row: InboxRow, command: _Parsed, code: Code) -> None:
+        if self._audit is None:
+            return
+        # What breaks the contract may hold anything in its method's place.
+        what = "(unread)" if isinstance(command, ContractError) else command.method
+        counts = {"people": len(command.entries())} if isinstance(command, DeleteUsers) else {}
+        self._audit.note(sender(row), what, code=int(code), counts=counts)
 
     def _next_group(self, snapshot: Snapshot) -> list[tuple[InboxRow, _Parsed]]:
         """The oldest commands that may be carried out together now; an enrolment ends the group."""

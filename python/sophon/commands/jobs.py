@@ -55,3 +55,8 @@ def finish_job(transaction: Transaction, seq: int) -> None:
     )
     transaction.batches.keep_outcomes(seq, transaction.counters.get(WIPED_AT))
     transaction.counters.add("commands")
+
+
+def sender(row: InboxRow) -> str:
+    """Whom the audit log names for a command; who filed a job is in its line about the filing."""
+    return f"job {row.seq}" if row.is_job else "platform"
