@@ -17,7 +17,8 @@ from pathlib import Path
 from sophon import __version__
 from sophon.errors import Code, ConfigError, SophonError
 from sophon.store import BackupError, BackupReader, BackupWriter, Manifest, Restored, Store
-from sophon.store.database import DATABASE, DamagedError
+from sophon.store.database import DATABASE, PHOTO_KEY, DamagedError
+from sophon.store.photo_keeping import UnreadablePhotoError
 
 MIN_FREE_BYTES = 64 << 20
 
@@ -99,12 +100,22 @@ class Restoration:
         self._reader.finish()
         self._reader.close()
         try:
-            with Store(self._folder) as other:
+            with Store(self._folder, photos=self._store.photos) as other:
+                other.convert_photos()
+                if _photo_key(other) != _photo_key(self._store):
+                    raise BackupError(
+                        "the backup's photographs are encrypted with another key than this box's"
+                    )
                 problems = other.check()
                 if problems:
                     raise BackupError(f"the backup is damaged: {problems[0]}")
                 if other.layout() != self._store.layout():
                     raise BackupError("this is no backup of a sophon box: its tables are others")
-        except (DamagedError, ConfigError) as error:
+        except (DamagedError, ConfigError, UnreadablePhotoError) as error:
             raise BackupError(f"the backup can't be opened: {error}") from None
         return self._store.replace_from(other, with_deleted=with_deleted, then=then)
+
+
+def _photo_key(store: Store) -> object:
+    with store.read() as snapshot:
+        return snapshot.settings.get(PHOTO_KEY)

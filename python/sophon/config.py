@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from sophon.errors import ConfigError
 
@@ -167,6 +167,19 @@ class Settings(BaseModel):
     deleted_person_events: Literal["nothing", "pictures", "all"] = Field(
         default="pictures",
         description="What goes of a person's events with the person: nothing, their pictures, or all of them.",
+    )
+    enrolment_photos: Literal["keep", "encrypt", "none"] = Field(
+        default="keep",
+        description="What is kept of enrolment photographs and the crops made of them: all, all but encrypted (AES-256-GCM), "
+        "or nothing, and then people must be enrolled again for other models. Those on the disk follow at the next start.",
+    )
+    enrolment_photos_key: SecretStr | None = Field(
+        default=None,
+        description="The key of encrypted enrolment photographs: 32 random bytes as base64 or hex; better in the environment "
+        "or in enrolment_photos_key_file than here. Who loses it loses the photographs.",
+    )
+    enrolment_photos_key_file: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
+        default=None, description="The file with that key, instead of enrolment_photos_key."
     )
     ftp_host: str = Field(
         default="127.0.0.1", description="The address that the FTP server for snapshot cameras listens at."

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import structlog
 
@@ -31,6 +30,7 @@ from sophon.login import LoginKeeper
 from sophon.metrics import MetricsServer
 from sophon.models import ModelPack
 from sophon.mq import BrokerLines, LineOptions, Tls
+from sophon.photo_key import photo_keeping
 from sophon.platform import Notifier, PlatformClient
 from sophon.recognition import EventLog, Recogniser, RecogniserOptions, Sighting
 from sophon.reports import DevicePresence, Reports
@@ -91,7 +91,9 @@ class Daemon:
         _log.info("box stopped")
 
     def _assemble(self, owned: ExitStack) -> None:
-        self._store = owned.enter_context(_open_store(self._settings.data_dir))
+        self._store = owned.enter_context(_open_store(self._settings))
+        if self._store.convert_photos():
+            _log.info("enrolment photographs are kept in another form now", form=self._store.photos.mode)
         self._audit = AuditLog(self._settings.data_dir)
         settings = self._settings = self._with_moves(self._settings)
         models = ModelPack.load(settings.model_dir)
@@ -425,8 +427,14 @@ class Daemon:
         )
 
 
-def _open_store(data_dir: Path) -> Store:
-    store, salvage = open_or_salvage(data_dir)
+def _open_store(settings: Settings) -> Store:
+    key = settings.enrolment_photos_key
+    photos = photo_keeping(
+        settings.enrolment_photos,
+        key.get_secret_value() if key is not None else None,
+        settings.enrolment_photos_key_file,
+    )
+    store, salvage = open_or_salvage(settings.data_dir, photos=photos)
     if salvage is not None:
         _log.error(
             "the database was damaged; let the platform send everybody again",

@@ -22,7 +22,7 @@ from sophon.models import ModelPack
 from sophon.platform import PlatformClient
 from sophon.recognition import EventLog, Recogniser
 from sophon.status import StatusReport
-from sophon.store import EventsLimit, Store
+from sophon.store import EventsLimit, PhotoKeeping, Store
 from sophon.tokens import Role, TokenCheck, new_token
 
 
@@ -95,8 +95,9 @@ def start_api(
             open_networks: tuple[str, ...] = (),
             capacity: int = 50_000,
             deleted_person_events: DeletedPersonEvents = "pictures",
+            photos: PhotoKeeping | None = None,
         ) -> RunningApi:
-            store = owned.enter_context(Store(tmp_path / "data"))
+            store = owned.enter_context(Store(tmp_path / "data", photos=photos))
             box = Box(store, engine, capacity=capacity, deleted_person_events=deleted_person_events)
             box.load()
             with store.write() as transaction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,9 @@ import httpx
 import pytest
 
 from sophon.box import Enrolment
+from sophon.erasure import find_bytes
+from sophon.photo_key import photo_keeping
+from sophon.store import PhotoMode
 from tests.api.conftest import RunningApi, data, enrol, error
 
 FOG = "/SophonFogSys/api"
@@ -258,3 +262,17 @@ def test_a_person_may_come_as_form_data(admin: httpx.Client, obama: str) -> None
     }
     created = data(admin.post(f"{FOG}/users", files={key: (None, text) for key, text in form.items()}))
     assert (created["identity_id"], created["info"]["name"]) == ("77", "Ann")
+
+
+@pytest.mark.parametrize("mode", ["encrypt", "none"])
+def test_a_photograph_that_is_not_kept_in_the_clear_enrols_and_recognises_all_the_same(
+    start_api: Callable[..., RunningApi], obama: str, mode: PhotoMode
+) -> None:
+    api = start_api(photos=photo_keeping(mode, "5a" * 32))
+    with api.client() as admin:
+        assert data(enrol(admin, obama))["reg_photo"] == obama
+        [person] = data(admin.get("/SophonFogSys/api/users"))["identities_list"]
+        assert person["reg_photo"] == (obama if mode == "encrypt" else "")
+        [face] = data(admin.post("/api/v1/search", json={"image_base64": obama}))
+        assert [one["identity_id"] for one in face["people"]] == ["E1"]
+    assert find_bytes(api.store.data_dir, base64.b64decode(obama)) == []

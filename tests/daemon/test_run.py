@@ -28,7 +28,9 @@ from sophon.contract import (
     WipeOptions,
     encode_photo,
 )
+from sophon.photo_key import photo_keeping
 from sophon.sim import BrokerNode, PlatformDesk, ReferencePlatform
+from sophon.store import Store
 from tests.daemon.box_process import BoxProcess
 
 DEV_SNO = "BOXA0001"
@@ -295,6 +297,19 @@ def test_a_wrong_configuration_ends_with_status_78(tmp_path: Path) -> None:
     assert box.wait(30) == 78
     assert "login_url: must be an http:// or https:// address" in box.log_tail()
     box.kill()
+
+
+def test_a_missing_or_another_key_of_the_photographs_ends_with_status_78(tmp_path: Path) -> None:
+    for key, problem in (({}, "is required"), ({"enrolment_photos_key": "22" * 32}, "not the key")):
+        with Store(tmp_path / "data", photos=photo_keeping("encrypt", "11" * 32)) as store:
+            store.convert_photos()
+        box = BoxProcess(tmp_path / "data", "http://127.0.0.1:9/login", enrolment_photos="encrypt", **key)
+        box.start(wait=False)
+        assert box.wait(30) == 78
+        assert "enrolment_photos_key_file" in box.log_tail()
+        assert problem in box.log_tail()
+        assert "22222222" not in box.log_tail()
+        box.kill()
 
 
 def _sophon(*arguments: str) -> list[dict[str, object]]:

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from sophon.backups import Restoration, write_backup
-from sophon.cli.box_data import DataDir, note_deed, open_store
+from sophon.cli.box_data import DataDir, Photos, PhotosKey, note_deed, open_store, take_store
 from sophon.config import DEFAULT_DATA_DIR
-from sophon.store import Store
 
 CHUNK_BYTES = 1 << 20
 
@@ -34,6 +33,8 @@ def restore(
     with_deleted: Annotated[
         bool, typer.Option(help="Bring back those, too, who were deleted after the backup was made.")
     ] = False,
+    photos: Photos = None,
+    photos_key: PhotosKey = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Put a backup's people, groups, devices and settings in the place of a stopped box's, wholly or not at all.
@@ -41,7 +42,7 @@ def restore(
     Tokens, the box's code and platform, and commands not yet carried out stay the box's own. Events come back on a box
     that has made none. A running box is restored by the API: POST /api/v1/restore.
     """
-    with Store(data_dir) as store, Restoration(store) as restoration:
+    with take_store(data_dir, photos, photos_key) as store, Restoration(store) as restoration:
         with file.open("rb") as opened:
             while chunk := opened.read(CHUNK_BYTES):
                 restoration.feed(chunk)

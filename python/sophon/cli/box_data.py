@@ -6,14 +6,15 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import orjson
 import typer
 
 from sophon.audit import AuditLog
-from sophon.errors import Code, SophonError
-from sophon.store import Store
+from sophon.errors import Code, ConfigError, SophonError
+from sophon.photo_key import photo_keeping
+from sophon.store import PhotoMode, Store
 
 DataDir = Annotated[
     Path, typer.Option("--data-dir", envvar="SOPHON_DATA_DIR", help="The box's data directory.")
@@ -22,6 +23,22 @@ ModelDir = Annotated[
     Path | None,
     typer.Option(
         "--model-dir", envvar="SOPHON_MODEL_DIR", help="The model pack; by default the installed one."
+    ),
+]
+Photos = Annotated[
+    str | None,
+    typer.Option(
+        "--enrolment-photos",
+        envvar="SOPHON_ENROLMENT_PHOTOS",
+        help="What is kept of photographs: keep, encrypt, none; by default as the box did so far.",
+    ),
+]
+PhotosKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--enrolment-photos-key-file",
+        envvar="SOPHON_ENROLMENT_PHOTOS_KEY_FILE",
+        help="The file with the key of encrypted photographs; or the key in SOPHON_ENROLMENT_PHOTOS_KEY.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -34,6 +51,24 @@ def open_store(data_dir: Path) -> Store:
             Code.NOT_FOUND, f"there is no box's data in {data_dir}; give --data-dir or SOPHON_DATA_DIR"
         )
     return Store(data_dir, exclusive=False)
+
+
+def take_store(data_dir: Path, photos: str | None, key_file: Path | None) -> Store:
+    """The store of a box that does not run, or a new one; its enrolment photographs are kept as asked for."""
+    keeping = None
+    if photos is not None:
+        if photos not in get_args(PhotoMode):
+            raise ConfigError(f"enrolment_photos: must be one of {', '.join(get_args(PhotoMode))}")
+        keeping = photo_keeping(
+            cast(PhotoMode, photos), os.environ.get("SOPHON_ENROLMENT_PHOTOS_KEY"), key_file
+        )
+    store = Store(data_dir, photos=keeping)
+    try:
+        store.convert_photos()
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def note_deed(data_dir: Path, what: str, **counts: int) -> None:

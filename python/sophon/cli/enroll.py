@@ -15,7 +15,16 @@ from rich.table import Table
 
 from sophon.box import Box, Enrolment
 from sophon.calibration import load_calibration
-from sophon.cli.box_data import AsJson, DataDir, ModelDir, note_deed, print_json
+from sophon.cli.box_data import (
+    AsJson,
+    DataDir,
+    ModelDir,
+    Photos,
+    PhotosKey,
+    note_deed,
+    print_json,
+    take_store,
+)
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
@@ -63,6 +72,8 @@ def enroll(
         list[str] | None,
         typer.Option(help="A permission group to give everybody; may be repeated. Default: 0."),
     ] = None,
+    photos: Photos = None,
+    photos_key: PhotosKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Enrol everybody in a folder; of several photographs of a person, the first that is good enough counts.
@@ -75,7 +86,7 @@ def enroll(
     enrolled: list[_Enrolled] = []
     refused: list[_Refusal] = []
     pack = ModelPack.load(model_dir)
-    with Store(data_dir) as store, FaceEngine(pack) as engine:
+    with take_store(data_dir, photos, photos_key) as store, FaceEngine(pack) as engine:
         box = Box(store, engine, calibration=load_calibration(pack.directory, engine.making_id))
         box.load()
         with ThreadPoolExecutor(cpu_count() or 1) as pool, _bar(console) as bar:

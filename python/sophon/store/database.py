@@ -23,8 +23,9 @@ from sophon.store.events import Events
 from sophon.store.groups import Groups
 from sophon.store.inbox import Inbox
 from sophon.store.outbox import Outbox
-from sophon.store.people import People
+from sophon.store.people import ImageTable, People
 from sophon.store.permissions import Permissions
+from sophon.store.photo_keeping import PhotoKeeping
 from sophon.store.restoring import Restored, replace_content
 from sophon.store.schema import MIGRATIONS
 from sophon.store.settings import StoredSettings
@@ -38,6 +39,10 @@ LOG_BYTES = 256 << 20
 CHECKPOINT_BYTES = 16 << 20
 # SQLite in WAL mode needs free space even to delete; this much is set aside and given back when the disk is full.
 RESERVE_BYTES = 16 << 20
+#: Settings: how enrolment photographs are kept on the disk ("mixed" while that changes), and the fingerprint of their key.
+PHOTO_MODE = "enrolment_photos"
+PHOTO_KEY = "enrolment_photos_key"
+PHOTOS_AT_ONCE = 50
 PICTURE_TABLES = ("photos", "crops", "event_pictures")
 
 
@@ -58,9 +63,9 @@ class DamagedError(SophonError):
 class Snapshot:
     """One consistent view of all tables."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, photos: PhotoKeeping) -> None:
         self._connection = connection
-        self.people = People(connection)
+        self.people = People(connection, photos)
         self.groups = Groups(connection)
         self.permissions = Permissions(connection)
         self.events = Events(connection)
@@ -89,8 +94,8 @@ class Snapshot:
 class Transaction(Snapshot):
     """A snapshot that may be changed; all its changes reach the disk together, or none does."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: sqlite3.Connection, photos: PhotoKeeping) -> None:
+        super().__init__(connection, photos)
         self._after_commit: list[Callable[[], object]] = []
 
     def after_commit(self, action: Callable[[], object]) -> None:
@@ -136,11 +141,12 @@ class Store:
     (``secure_delete``). Thread-safe: writers take turns, readers never wait.
     """
 
-    def __init__(self, data_dir: Path, *, exclusive: bool = True) -> None:
+    def __init__(self, data_dir: Path, *, exclusive: bool = True, photos: PhotoKeeping | None = None) -> None:
         """Open the store, creating or migrating it.
 
         ``exclusive`` takes the data directory for this process, as the daemon does. Without it the store may be opened
-        beside a daemon, for looking and for an operator's small changes.
+        beside a daemon, for looking and for an operator's small changes. ``photos`` is how enrolment photographs are kept
+        from now on, by default as before; `convert_photos` brings those on the disk into that form.
 
         Raises ConfigError if the directory can't be used, is taken, or was written by a newer version.
         """
@@ -153,6 +159,7 @@ class Store:
                 self._lock_file = _take(data_dir)
             self._writer = self._connect()
             self._migrate()
+            self._photos = photos or self._keeping_so_far()
         except sqlite3.DatabaseError as error:
             self._release()
             if isinstance(error, sqlite3.OperationalError):
@@ -184,7 +191,7 @@ class Store:
         with self._turn:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
-                transaction = Transaction(self._writer)
+                transaction = Transaction(self._writer, self._photos)
                 try:
                     yield transaction
                     self._writer.execute("COMMIT")
@@ -212,12 +219,47 @@ class Store:
         except sqlite3.OperationalError as error:
             raise _unavailable(error) from error
         try:
-            yield Snapshot(connection)
+            yield Snapshot(connection, self._photos)
         except sqlite3.OperationalError as error:
             raise _unavailable(error) from error
         finally:
             connection.execute("ROLLBACK")
             self._readers.put(connection)
+
+    @property
+    def photos(self) -> PhotoKeeping:
+        """How enrolment photographs are kept."""
+        return self._photos
+
+    def convert_photos(self) -> bool:
+        """Bring all enrolment photographs and crops into the form they are to be kept in; whether there was anything to do.
+
+        It may be interrupted, and goes on the next time. Raises ConfigError if the key is wrong, or needed and missing;
+        nothing was changed then.
+        """
+        photos = self._photos
+        with self.write() as transaction:
+            photos.check_key(transaction.settings.get(PHOTO_KEY))
+            if (transaction.settings.get(PHOTO_MODE) or "keep") == photos.mode:
+                return False
+            if photos.cipher is not None:
+                transaction.settings.set(PHOTO_KEY, photos.cipher.fingerprint)
+            transaction.people.change_form(
+                "photos", "", 1
+            )  # a missing key is missed before anything is changed
+            transaction.settings.set(PHOTO_MODE, "mixed")
+        tables: tuple[ImageTable, ...] = ("photos", "crops")
+        for table in tables:
+            last: str | None = ""
+            while last is not None:
+                with self.write() as transaction:
+                    last = transaction.people.change_form(table, last, PHOTOS_AT_ONCE)
+        with self.write() as transaction:
+            transaction.settings.set(PHOTO_MODE, photos.mode)
+            if photos.mode != "encrypt":
+                transaction.settings.set(PHOTO_KEY, None)
+        self.scrub()
+        return True
 
     @property
     def scratch(self) -> Path:
@@ -343,6 +385,11 @@ class Store:
             "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;"
         )
         return connection
+
+    def _keeping_so_far(self) -> PhotoKeeping:
+        mode = StoredSettings(self._writer).get(PHOTO_MODE) or "keep"
+        # Half converted, and nobody to say to what: nothing is written in the clear.
+        return PhotoKeeping("keep" if mode == "keep" else "none" if mode == "none" else "encrypt")
 
     def _tables(self) -> list[str]:
         rows = self._writer.execute(

@@ -5,11 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+
+from sophon.store.photo_keeping import PhotoKeeping
+
+#: Where images of enrolled people are.
+ImageTable = Literal["photos", "crops"]
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,17 @@ class EnrolledFrom:
     making_id: str
 
 
+def _about(table: ImageTable, identity_id: str) -> bytes:
+    """Whose image it is, and which."""
+    return f"{table}/{identity_id}".encode()
+
+
 class People:
     """The tables ``people``, ``photos``, ``embeddings``, ``crops`` and ``tombstones``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, photos: PhotoKeeping) -> None:
         self._connection = connection
+        self._photos = photos
 
     def get(self, identity_id: str) -> PersonRow | None:
         """The person, or None."""
@@ -107,9 +118,17 @@ class People:
         execute = self._connection.execute
         execute(
             "INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)",
-            (identity_id, face.photo_sha256, face.level, face.photo),
+            (
+                identity_id,
+                face.photo_sha256,
+                face.level,
+                self._photos.to_store(face.photo, _about("photos", identity_id)),
+            ),
         )
-        execute("INSERT OR REPLACE INTO crops VALUES (?, ?)", (identity_id, face.crop))
+        execute(
+            "INSERT OR REPLACE INTO crops VALUES (?, ?)",
+            (identity_id, self._photos.to_store(face.crop, _about("crops", identity_id))),
+        )
         self.put_embedding(identity_id, face.making_id, face.embedding)
 
     def put_embedding(self, identity_id: str, making_id: str, embedding: NDArray[np.float32]) -> None:
@@ -128,19 +147,43 @@ class People:
         return EnrolledFrom(*row) if row else None
 
     def photo(self, identity_id: str) -> bytes | None:
-        """The enrolment photograph's bytes."""
+        """The enrolment photograph's bytes; None if there is no such person, or it was not kept."""
         row = self._connection.execute(
             "SELECT image FROM photos WHERE identity_id = ?", (identity_id,)
         ).fetchone()
-        return bytes(row[0]) if row else None
+        return self._photos.from_store(row[0], _about("photos", identity_id)) if row else None
+
+    def change_form(self, table: ImageTable, after: str, limit: int) -> str | None:
+        """Bring the images of ``limit`` people beyond an id into the form they are to be kept in.
+
+        Returns the last one's id, None if that was all.
+        """
+        rows = self._connection.execute(
+            f"SELECT identity_id, image FROM {table} WHERE identity_id > ? ORDER BY identity_id LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        for identity_id, stored in rows:
+            if not self._photos.is_its_form(stored):
+                about = _about(table, identity_id)
+                image = self._photos.from_store(stored, about) if self._photos.mode != "none" else None
+                self._connection.execute(
+                    f"UPDATE {table} SET image = ? WHERE identity_id = ?",
+                    (b"" if image is None else self._photos.to_store(image, about), identity_id),
+                )
+        return rows[-1][0] if rows else None
 
     def crops_of_other_makings(self, making_id: str, limit: int) -> list[tuple[str, bytes]]:
         """People whose embedding was not made by ``making_id``, each with the crop to make it again from."""
         rows = self._connection.execute(
-            "SELECT identity_id, image FROM embeddings JOIN crops USING (identity_id) WHERE making_id <> ? LIMIT ?",
+            "SELECT identity_id, image FROM embeddings JOIN crops USING (identity_id) WHERE making_id <> ? "
+            "AND image <> x'' LIMIT ?",
             (making_id, limit),
         )
-        return [(identity_id, bytes(image)) for identity_id, image in rows]
+        found = [
+            (identity_id, self._photos.from_store(stored, _about("crops", identity_id)))
+            for identity_id, stored in rows
+        ]
+        return [(identity_id, image) for identity_id, image in found if image is not None]
 
     def gallery(self, making_id: str) -> Iterator[GalleryRow]:
         """Everyone whose embedding is of this making, with groups and permission groups."""

@@ -14,7 +14,15 @@ from sophon.errors import Code, SophonError
 from sophon.store.erasures import KNOWN_FROM, PSEUDONYM_KEY, Erasures
 
 #: Settings that stay as they are.
-OWN_SETTINGS = ("api_tokens", "dev_sno", "devices_told", "login_url", PSEUDONYM_KEY)
+OWN_SETTINGS = (
+    "api_tokens",
+    "dev_sno",
+    "devices_told",
+    "enrolment_photos",
+    "enrolment_photos_key",
+    "login_url",
+    PSEUDONYM_KEY,
+)
 _GROUPS = ("groups", "permission_groups")
 _OF_PEOPLE = ("photos", "embeddings", "crops", "group_members", "person_permissions")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sophon.store.database import DATABASE, DamagedError, Store
+from sophon.store.photo_keeping import PhotoKeeping
 
 _LOG_SUFFIXES = ("-wal", "-shm")
 
@@ -23,7 +24,7 @@ class Salvage:
     rows: dict[str, int]
 
 
-def open_or_salvage(data_dir: Path) -> tuple[Store, Salvage | None]:
+def open_or_salvage(data_dir: Path, *, photos: PhotoKeeping | None = None) -> tuple[Store, Salvage | None]:
     """Open the store; a damaged one is moved aside, and what can be read of it is copied into a new one.
 
     The file moved aside holds faces: whoever has no use for it deletes it.
@@ -31,23 +32,23 @@ def open_or_salvage(data_dir: Path) -> tuple[Store, Salvage | None]:
     Raises ConfigError as `Store` does.
     """
     try:
-        store = Store(data_dir)
+        store = Store(data_dir, photos=photos)
     except DamagedError as error:
-        return _salvage(data_dir, str(error))
+        return _salvage(data_dir, str(error), photos)
     problems = store.check()
     if not problems:
         return store, None
     store.close()
-    return _salvage(data_dir, problems[0])
+    return _salvage(data_dir, problems[0], photos)
 
 
-def _salvage(data_dir: Path, damage: str) -> tuple[Store, Salvage]:
+def _salvage(data_dir: Path, damage: str, photos: PhotoKeeping | None) -> tuple[Store, Salvage]:
     moved_to = data_dir / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09}.db"
     # The log goes first: beside a new database it would be taken for its own.
     for suffix in (*_LOG_SUFFIXES, ""):
         with contextlib.suppress(FileNotFoundError):
             (data_dir / (DATABASE + suffix)).rename(f"{moved_to}{suffix}")
-    store = Store(data_dir)
+    store = Store(data_dir, photos=photos)
     with contextlib.closing(sqlite3.connect(moved_to)) as damaged:
         rows = {table: _copy(damaged, store, table) for table in store.tables()}
     return store, Salvage(damage, moved_to, rows)

@@ -1,0 +1,81 @@
+"""How enrolment photographs and crops are kept: as they are, encrypted, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sophon.errors import Code, ConfigError, SophonError
+
+PhotoMode = Literal["keep", "encrypt", "none"]
+
+#: How an encrypted image begins; no kind of image file does.
+SEALED = b"\x00sealed1"
+_KEY_SETTINGS = "enrolment_photos_key_file (or SOPHON_ENROLMENT_PHOTOS_KEY)"
+
+
+class UnreadablePhotoError(SophonError):
+    """An image was encrypted with another key or about something else, or was changed on the disk."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Code.SERVER_PROCESS_FAILED,
+            f"{_KEY_SETTINGS}: an enrolment photograph can't be decrypted with this key, or was changed on the disk",
+        )
+
+
+class Cipher(Protocol):
+    """Encrypts with one key; ``about`` says whose image it is, so that none can be put in another's place."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells keys apart without giving one away."""
+
+    def seal(self, image: bytes, about: bytes) -> bytes:
+        """Encrypt."""
+
+    def open(self, sealed: bytes, about: bytes) -> bytes:
+        """Decrypt. Raises UnreadablePhotoError."""
+
+
+@dataclass(frozen=True)
+class PhotoKeeping:
+    """The box's way of keeping images; with a cipher it reads encrypted ones, whatever it does with new ones."""
+
+    mode: PhotoMode = "keep"
+    cipher: Cipher | None = None
+
+    def to_store(self, image: bytes, about: bytes) -> bytes:
+        """What of an image goes to the disk; b"" for nothing."""
+        if self.mode == "none":
+            return b""
+        return SEALED + self._key().seal(image, about) if self.mode == "encrypt" else image
+
+    def from_store(self, stored: bytes, about: bytes) -> bytes | None:
+        """The image; None if it was not kept. Raises ConfigError without its key."""
+        if stored.startswith(SEALED):
+            return self._key().open(stored.removeprefix(SEALED), about)
+        return stored or None
+
+    def is_its_form(self, stored: bytes) -> bool:
+        """Whether an image is on the disk in the way that this keeps them; what is gone is gone."""
+        if not stored:
+            return True
+        return self.mode != "none" and stored.startswith(SEALED) == (self.mode == "encrypt")
+
+    def check_key(self, fingerprint: str | None) -> None:
+        """Refuse a key other than the one that the images on the disk are encrypted with. Raises ConfigError."""
+        if fingerprint is None or self.cipher is None or self.cipher.fingerprint == fingerprint:
+            return
+        raise ConfigError(
+            f"{_KEY_SETTINGS}: this is not the key that the enrolment photographs are encrypted with; give that one "
+            "(for another key first set enrolment_photos = 'keep' with the old one, then 'encrypt' with the new one)"
+        )
+
+    def _key(self) -> Cipher:
+        if self.cipher is None:
+            raise ConfigError(
+                f"{_KEY_SETTINGS}: the enrolment photographs are encrypted, and their key is not given; give it, or "
+                "enrol through the running box"
+            )
+        return self.cipher
