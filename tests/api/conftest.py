@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sophon.api import Access, Analyses, ApiServer, Services, guarded_app
+from sophon.api import Access, Analyses, ApiServer, Services, TlsFiles, guarded_app
 from sophon.audit import AuditLog
 from sophon.box import Box, DeletedPersonEvents
 from sophon.contract import encode_photo
@@ -96,6 +96,7 @@ def start_api(
             capacity: int = 50_000,
             deleted_person_events: DeletedPersonEvents = "pictures",
             photos: PhotoKeeping | None = None,
+            tls: TlsFiles | None = None,
         ) -> RunningApi:
             store = owned.enter_context(Store(tmp_path / "data", photos=photos))
             box = Box(store, engine, capacity=capacity, deleted_person_events=deleted_person_events)
@@ -111,8 +112,8 @@ def start_api(
             access = Access(
                 TokenCheck(store), AuditLog(store.data_dir), tuple(ip_network(one) for one in open_networks)
             )
-            server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0))
-            url = f"http://127.0.0.1:{server.port}"
+            server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0, tls))
+            url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.port}"
             return RunningApi(url, store, box, station, services.pictures, tokens, services)
 
         yield start

@@ -63,14 +63,15 @@ app.command("restore")(backup.restore)
 app.command("audit")(audit.audit)
 app.command("verify-erased")(verify_erased.verify_erased)
 try:
-    from sophon.cli import demo, devices, platform, run
+    from sophon.cli import demo, devices, platform, run, tls
 except ModuleNotFoundError as missing:  # the engine alone is installed
-    _without_server(missing, "demo", "devices", "platform", "run")
+    _without_server(missing, "demo", "devices", "platform", "run", "tls")
 else:
     app.command("demo")(demo.demo)
     app.add_typer(devices.app, name="devices")
     app.add_typer(platform.app, name="platform")
     app.command("run")(run.run)
+    app.add_typer(tls.app, name="tls")
 
 
 def _print_version(wanted: bool) -> None:
