@@ -34,6 +34,8 @@ from sophon.status import StatusReport
 PAGE = 200
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+#: What was surely not carried out, and may be soon.
+NOT_NOW = (Code.SERVICE_BUSY, Code.TOO_MANY_REQUESTS)
 #: So much base64 text of photographs goes into one request of `enrol_many`, and so many people.
 REQUEST_CHARACTERS = 24 * 2**20
 REQUEST_PEOPLE = 1000
@@ -305,11 +307,11 @@ class Client:
                 if response.status_code == 200:
                     return response.json()["data"]
                 problem = _problem(response)
-                if not tries_left or problem.code is not Code.SERVICE_BUSY:
-                    raise problem
                 wait = max(wait, float(response.headers.get("Retry-After", 0)))
-            time.sleep(min(wait, LONGEST_PAUSE_S))
-            pause *= 2
+                if not tries_left or problem.code not in NOT_NOW or wait > LONGEST_PAUSE_S:
+                    raise problem
+            time.sleep(wait)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
         raise AssertionError("unreachable: the last try returns or raises")
 
 

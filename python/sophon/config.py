@@ -84,6 +84,13 @@ class Settings(BaseModel):
         description="Networks, such as 192.168.1.0/24, whose callers need no token for the wire contract's calls. Whoever "
         "is in them can enrol, read and erase everybody.",
     )
+    http_requests_per_s: float = Field(
+        default=100.0,
+        ge=0,
+        le=100_000,
+        description="How many requests a second one token, or one address without, may make on average; beyond that they "
+        "are answered 429. 0 sets no limit.",
+    )
     http_tls_certificate: Annotated[Path, AfterValidator(_existing_file)] | None = Field(
         default=None,
         description="The HTTP API's certificate chain (PEM); with it and http_tls_key the API speaks https.",

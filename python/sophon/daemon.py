@@ -243,6 +243,7 @@ class Daemon:
             self._audit,
             open_networks=tuple(ipaddress.ip_network(network) for network in networks),
             host_names=settings.http_names,
+            requests_per_s=settings.http_requests_per_s,
         )
         tls = TlsFiles(certificate, key) if certificate is not None and key is not None else None
         return ApiServer(guarded_app(services, access), settings.http_host, settings.http_port, tls)

@@ -97,6 +97,7 @@ def start_api(
             deleted_person_events: DeletedPersonEvents = "pictures",
             photos: PhotoKeeping | None = None,
             tls: TlsFiles | None = None,
+            requests_per_s: float = 0,
         ) -> RunningApi:
             store = owned.enter_context(Store(tmp_path / "data", photos=photos))
             box = Box(store, engine, capacity=capacity, deleted_person_events=deleted_person_events)
@@ -110,7 +111,10 @@ def start_api(
                 store, box, station, Analyses(2), model_pack, tmp_path / "data" / "pictures", recogniser
             )
             access = Access(
-                TokenCheck(store), AuditLog(store.data_dir), tuple(ip_network(one) for one in open_networks)
+                TokenCheck(store),
+                AuditLog(store.data_dir),
+                tuple(ip_network(one) for one in open_networks),
+                requests_per_s=requests_per_s,
             )
             server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0, tls))
             url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.port}"

@@ -97,6 +97,20 @@ def test_tokens_that_are_tried_lock_the_address_out(api: RunningApi) -> None:
         assert error(from_the_same_address.get(USERS)) == 42900
 
 
+def test_who_asks_too_often_is_slowed_down_and_others_are_not(start_api: Callable[..., RunningApi]) -> None:
+    api = start_api(requests_per_s=0.5)
+    with api.client() as greedy, api.client(Role.VIEWER) as other, api.client(role=None) as stranger:
+        answers = [greedy.get(USERS) for _ in range(5)]
+        assert data(answers[0]) == {"identities_list": []}
+        assert [error(one) for one in answers[1:]] == [42900] * 4
+        assert all(int(one.headers["Retry-After"]) >= 1 for one in answers[1:])
+        assert data(other.get(USERS)) == {"identities_list": []}
+        assert [error(stranger.get(USERS)) for _ in range(3)] == [40100, 42900, 42900]
+        # The box says when it will listen again, and does.
+        time.sleep(int(answers[-1].headers["Retry-After"]))
+        assert data(greedy.get(USERS)) == {"identities_list": []}
+
+
 def test_a_revoked_token_is_refused(api: RunningApi) -> None:
     with api.client() as client:
         data(client.get(USERS))

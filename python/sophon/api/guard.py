@@ -19,7 +19,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sophon.api.answers import call_name, refuse
-from sophon.api.lockout import Lockout
+from sophon.api.lockout import Lockout, network_of
+from sophon.api.rate_limit import RateLimit
 from sophon.audit import AuditLog
 from sophon.contract.rest import MAX_PHOTO_CHARACTERS
 from sophon.errors import Code, SophonError
@@ -75,12 +76,22 @@ class Access:
         audit: what hears who did what.
         open_networks: addresses that need no token for the contract's calls.
         host_names: further names that this box is called by.
+        requests_per_s: how often one token, or one address without, may ask; 0 sets no limit.
     """
 
     tokens: TokenCheck
     audit: AuditLog
     open_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     host_names: tuple[str, ...] = ()
+    requests_per_s: float = 0
+
+
+class TooOftenError(SophonError):
+    """Whoever asks is not listened to for ``seconds``."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(Code.TOO_MANY_REQUESTS, message)
+        self.seconds = seconds
 
 
 class Guard:
@@ -90,6 +101,7 @@ class Guard:
         self._app = app
         self._access = access
         self._lockout = Lockout()
+        self._rates = RateLimit(access.requests_per_s)
         self._hosts = _OwnHosts(access.host_names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,9 +136,8 @@ class Guard:
             await _drain(receive)
             response = refuse(error)
             response.headers["Connection"] = "close"
-            if error.code is Code.TOO_MANY_REQUESTS:
-                left = self._lockout.seconds_left(_address(scope))
-                response.headers["Retry-After"] = str(int(left) + 1)
+            if isinstance(error, TooOftenError):
+                response.headers["Retry-After"] = str(int(error.seconds) + 1)
             self._note_refusal(caller, scope, error.code)
             await response(scope, receive, noting_send)
             return
@@ -163,11 +174,11 @@ class Guard:
         """Who calls, for the audit log, and as what. Raises SophonError if that is nobody."""
         method, path, address = scope["method"], scope["path"], _address(scope)
         if (method, path) in OPEN_CALLS:
+            self._slow_down(network_of(address))
             return "anybody", Role.ADMIN
-        if self._lockout.seconds_left(address):
-            raise SophonError(
-                Code.TOO_MANY_REQUESTS, "too many wrong tokens came from this address; try again later"
-            )
+        locked_for = self._lockout.seconds_left(address)
+        if locked_for:
+            raise TooOftenError("too many wrong tokens came from this address; try again later", locked_for)
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token:
             owner = self._access.tokens.owner(token.strip())
@@ -176,12 +187,19 @@ class Guard:
                     _log.warning("an address that tries tokens is locked out", address=address)
                 raise SophonError(Code.UNAUTHORIZED, "the token is wrong or was revoked")
             self._lockout.succeeded(address)
+            self._slow_down(owner.id)
             return f"token {owner.id} ({owner.role.value}) {owner.name}".rstrip(), owner.role
+        self._slow_down(network_of(address))
         if path.startswith(CONTRACT_PATHS) and self._is_open_to(address):
             return "without token", Role.ADMIN
         raise SophonError(
             Code.UNAUTHORIZED, "a token is needed: Authorization: Bearer <token>; make one: sophon token new"
         )
+
+    def _slow_down(self, caller: str) -> None:
+        seconds = self._rates.take(caller)
+        if seconds:
+            raise TooOftenError("more requests than http_requests_per_s allows; try again soon", seconds)
 
     def _is_open_to(self, address: str) -> bool:
         try:

@@ -29,12 +29,12 @@ class Lockout:
 
     def seconds_left(self, address: str) -> float:
         """How long the address is still not listened to; 0 if it is."""
-        record = self._records.get(_network(address))
+        record = self._records.get(network_of(address))
         return max(0.0, record.locked_until - time.monotonic()) if record else 0.0
 
     def failed(self, address: str) -> bool:
         """Note a wrong token; whether it was one too many. Each lock is twice as long as the one before."""
-        key = _network(address)
+        key = network_of(address)
         record = self._records.setdefault(key, _Record())
         self._records.move_to_end(key)
         if len(self._records) > MAX_ADDRESSES:
@@ -50,10 +50,11 @@ class Lockout:
 
     def succeeded(self, address: str) -> None:
         """Forget what was wrong before."""
-        self._records.pop(_network(address), None)
+        self._records.pop(network_of(address), None)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """An address; of IPv6 its /64."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -23,7 +23,7 @@ ERRORS = {
     "404": "There is no such person, group or path.",
     "413": "The body is too large.",
     "415": "The content type is not accepted.",
-    "429": "Too many wrong tokens came from this address.",
+    "429": "Too many requests, or too many wrong tokens from this address; `Retry-After` says for how long.",
     "500": "The box, or a server it calls, failed; with code 50072, 50073 or 50074.",
     "501": "The contract knows this, but it is not offered here.",
     "503": "Too much is waiting already; try again soon.",
