@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from sophon.contract import ErrorResponse, Message, http_status
 from sophon.contract.problems import describe
@@ -97,6 +98,11 @@ def install_handlers(app: FastAPI) -> None:
         response = refuse(SophonError(code, str(error.detail)))
         response.headers.update(error.headers or {})
         return response
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(_request: Request, _error: ClientDisconnect) -> Response:
+        # Nobody hears this; and nobody may fill the log with failures by leaving.
+        return refuse(SophonError(Code.BAD_REQUEST, "the caller left before the body was complete"))
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:
