@@ -268,10 +268,13 @@ class Client:
         value = self._call("POST", "/SophonFace/api/FIQA", body)
         return [FaceQualityRecord.model_validate(one) for one in value]
 
-    def events(self, after: int = 0) -> Iterator[EventOut]:
-        """The events after an id, oldest first, up to the newest; fetched page by page."""
+    def events(
+        self, after: int = 0, *, since: int | None = None, until: int | None = None
+    ) -> Iterator[EventOut]:
+        """The events after an id, oldest first; of a time only, in ms since the epoch; fetched page by page."""
+        times = {name: at for name, at in (("since", since), ("until", until)) if at is not None}
         while True:
-            params = {"after": after, "limit": PAGE}
+            params = {"after": after, "limit": PAGE, **times}
             page = EventsPage.model_validate(self._call("GET", "/api/v1/events", params=params))
             yield from page.events
             if len(page.events) < PAGE:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import httpx
 import orjson
 
+import sophon
 from sophon.store import DeviceRow, EventPictures, EventRow
+from sophon.tokens import Role
 from tests.api.conftest import RunningApi, data, enrol, error
 
 V1 = "/api/v1"
@@ -54,6 +56,11 @@ def test_events_are_read_by_id_and_streamed(admin: httpx.Client, api: RunningApi
     assert [
         one["id"] for one in data(admin.get(f"{V1}/events", params={"after": page["last_id"]}))["events"]
     ] == [3]
+    of_a_time = data(admin.get(f"{V1}/events", params={"since": 1, "until": 2}))
+    assert [(event["id"], event["at"]) for event in of_a_time["events"]] == [(2, 1)]
+    assert error(admin.get(f"{V1}/events", params={"since": -1})) == 40091
+    with sophon.Client(api.url, api.tokens[Role.ADMIN]) as client:
+        assert [event.id for event in client.events(since=1)] == [2, 3]
     with admin.stream("GET", f"{V1}/events/stream", headers={"Last-Event-ID": "2"}) as stream:
         lines = stream.iter_lines()
         assert next(lines) == "id: 3"

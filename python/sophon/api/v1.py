@@ -84,10 +84,17 @@ def delete_person(here: Here, identity_id: IdInPath) -> JsonResponse:
 
 
 @router.get("/events", response_model=Data[EventsPage])
-def list_events(here: Here, after: Position = 0, limit: Limit = 100) -> JsonResponse:
-    """Return events after an id, oldest first."""
+def list_events(
+    here: Here,
+    after: Position = 0,
+    limit: Limit = 100,
+    since: Annotated[int | None, Query(ge=0, le=MAX_INTEGER)] = None,
+    until: Annotated[int | None, Query(ge=0, le=MAX_INTEGER)] = None,
+) -> JsonResponse:
+    """Return events after an id, oldest first; of a time only, in ms since the epoch, `until` not included."""
     with here.store.read() as snapshot:
-        events = [_event(row) for row in snapshot.events.after(after, limit)]
+        rows = snapshot.events.after(after, limit, since=since, until=until)
+    events = [_event(row) for row in rows]
     return answer(EventsPage(last_id=events[-1].id if events else after, events=events))
 
 

@@ -116,10 +116,14 @@ class Events:
         ).fetchone()
         return EventPictures(*row) if row else EventPictures()
 
-    def after(self, event_id: int, limit: int = 100) -> list[EventRow]:
-        """The events after an id, in order, at most ``limit``."""
+    def after(
+        self, event_id: int, limit: int = 100, *, since: int | None = None, until: int | None = None
+    ) -> list[EventRow]:
+        """The events after an id, in order, at most ``limit``; of a time only (ms), ``until`` not included."""
         rows = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM events WHERE id > ? ORDER BY id LIMIT ?", (event_id, limit)
+            f"SELECT {_COLUMNS} FROM events WHERE id > :after AND (:since IS NULL OR at >= :since) "
+            "AND (:until IS NULL OR at < :until) ORDER BY id LIMIT :limit",
+            {"after": event_id, "since": since, "until": until, "limit": limit},
         )
         return [_event(row) for row in rows]
 
