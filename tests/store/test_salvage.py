@@ -87,3 +87,16 @@ def test_a_sound_database_is_left_alone(tmp_path: Path) -> None:
     store.close()
     assert salvage is None
     assert sorted(file.name for file in tmp_path.glob("damaged*")) == []
+
+
+def test_who_was_deleted_is_still_known_after_a_salvage(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with Store(tmp_path) as store, store.write() as transaction:
+        transaction.erasures.note("Li Lei", 7)
+        digest = transaction.erasures.digest("Li Lei")
+    overwrite_the_middle(tmp_path / "sophon.db")
+    store, salvage = open_or_salvage(tmp_path)
+    with store, store.read() as snapshot:
+        assert salvage is not None
+        assert salvage.rows["erasures"] == 1
+        assert snapshot.erasures.digest("Li Lei") == digest

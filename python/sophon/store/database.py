@@ -121,10 +121,15 @@ class Transaction(Snapshot):
 
     def insert_salvaged(self, table: str, row: tuple[object, ...]) -> bool:
         """Put a row of a damaged database into the same table here, if it fits; whether it did."""
+        marks = ", ".join("?" * len(row))
+        # A new database has settings of its own, such as the key of pseudonyms; the box's former ones count.
+        on_conflict = "REPLACE" if table == "settings" else "IGNORE"
         try:
-            marks = ", ".join("?" * len(row))
             return (
-                self._connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount > 0
+                self._connection.execute(
+                    f"INSERT OR {on_conflict} INTO {table} VALUES ({marks})", row
+                ).rowcount
+                > 0
             )
         except (sqlite3.IntegrityError, sqlite3.OperationalError):
             return False
