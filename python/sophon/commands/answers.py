@@ -65,8 +65,6 @@ def _finish(
 
 
 def _owe(transaction: Transaction, row: InboxRow, body: bytes, notify_path: str | None, copies: int) -> None:
-    if row.is_job:
-        return
     kind = Kind.FIQA if row.lane is Lane.FIQA else Kind.RESULT
     message_id = _result_id(row)
     for _ in range(copies):

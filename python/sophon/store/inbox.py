@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 OPEN_STATES = ("new", "planned", "running")
-#: How the keys of commands begin that came by the box's own API: nobody is owed their answer, it is looked up.
+#: How the keys of commands begin that came by the box's own API.
 JOB_KEY = "job:"
 
 
@@ -56,8 +56,8 @@ class InboxRow:
 
     @property
     def is_silent(self) -> bool:
-        """Carried out again for the sake of the order alone: the command that it replays has the answer."""
-        return self.replays is not None and self.message_id is not None
+        """Nobody is owed an answer: who sent a job looks it up; of a replay, the command that it replays has it."""
+        return self.is_job or (self.replays is not None and self.message_id is not None)
 
     @property
     def is_job(self) -> bool:
@@ -134,8 +134,10 @@ class Inbox:
         return State(row[0]) if row else None
 
     def newest(self, lane: Lane) -> InboxRow | None:
-        """The command of the lane that came last."""
-        return self._one("WHERE lane = ? ORDER BY seq DESC LIMIT 1", (lane.value,))
+        """The command of the lane that the platform sent last."""
+        return self._one(
+            f"WHERE lane = ? AND key NOT GLOB '{JOB_KEY}*' ORDER BY seq DESC LIMIT 1", (lane.value,)
+        )
 
     def has_key_prefix(self, prefix: str) -> bool:
         """Whether a command's key begins so."""
