@@ -12,7 +12,8 @@ import pytest
 import sophon
 from sophon.commands import Enroller, Executor
 from sophon.erasure import find_bytes, find_person
-from sophon.store import Kind
+from sophon.photo_key import photo_keeping
+from sophon.store import Kind, PhotoMode
 from sophon.tokens import Role
 from tests.api.conftest import RunningApi, data, error
 
@@ -21,11 +22,11 @@ NAME = "Xanthippe Quuxington"
 
 
 @pytest.fixture
-def start_executor(api: RunningApi) -> Iterator[Callable[[], Executor]]:
+def start_executor() -> Iterator[Callable[[RunningApi], Executor]]:
     """What a start of the box makes: an executor that goes on with what is in the store."""
     enrollers: list[Enroller] = []
 
-    def start() -> Executor:
+    def start(api: RunningApi) -> Executor:
         enroller = Enroller(api.store, api.box, api.station.platform, dev_sno="BOXA0001")
         enrollers.append(enroller)
         executor = Executor(api.store, api.box, enroller, dev_sno="BOXA0001", patience_s=0)
@@ -38,8 +39,8 @@ def start_executor(api: RunningApi) -> Iterator[Callable[[], Executor]]:
 
 
 @pytest.fixture
-def executor(start_executor: Callable[[], Executor]) -> Executor:
-    return start_executor()
+def executor(start_executor: Callable[[RunningApi], Executor], api: RunningApi) -> Executor:
+    return start_executor(api)
 
 
 def someone(identity_id: object, photo: str, **fields: Any) -> dict[str, Any]:
@@ -86,14 +87,18 @@ def test_the_platform_is_not_answered_for_a_job_it_did_not_send(
 
 
 def test_a_job_is_carried_out_after_a_restart(
-    admin: httpx.Client, start_executor: Callable[[], Executor], api: RunningApi, obama: str, biden: str
+    admin: httpx.Client,
+    start_executor: Callable[[RunningApi], Executor],
+    api: RunningApi,
+    obama: str,
+    biden: str,
 ) -> None:
     filed = data(admin.post(ENROLMENTS, json={"people": [someone("A", obama), someone("B", biden)]}))
-    before = start_executor()
+    before = start_executor(api)
     before.run_commands()  # the job is planned, and then the box ends
     assert data(admin.get(f"/api/v1/jobs/{filed['id']}"))["state"] == "running"
 
-    start_executor().run_until_idle()
+    start_executor(api).run_until_idle()
 
     job = data(admin.get(f"/api/v1/jobs/{filed['id']}"))
     assert (job["state"], job["done"], job["refused"]) == ("done", 2, 0)
@@ -117,7 +122,25 @@ def test_who_is_deleted_is_gone_from_the_job_too(
     assert find_person(api.store, "A/1") == []
     assert find_bytes(api.store.data_dir, NAME.encode()) == []
     assert find_bytes(api.store.data_dir, base64.b64decode(obama)) == []
+    assert find_bytes(api.store.data_dir, obama.encode()) == []
     assert [person["identity_id"] for person in data(admin.get("/api/v1/people"))["people"]] == ["B"]
+
+
+@pytest.mark.parametrize("mode", ["encrypt", "none"])
+def test_no_photograph_of_a_job_stays_in_the_clear_where_none_is_kept_so(
+    start_api: Callable[..., RunningApi],
+    start_executor: Callable[[RunningApi], Executor],
+    obama: str,
+    mode: PhotoMode,
+) -> None:
+    api = start_api(photos=photo_keeping(mode, "5a" * 32))
+    with api.client() as admin:
+        data(admin.post(ENROLMENTS, json={"people": [someone("A", obama)]}))
+    assert find_bytes(api.store.data_dir, obama.encode())  # it waits for its turn
+    start_executor(api).run_until_idle()
+    assert len(api.box) == 1
+    assert find_bytes(api.store.data_dir, obama.encode()) == []
+    assert find_bytes(api.store.data_dir, base64.b64decode(obama)) == []
 
 
 def test_a_wipe_leaves_nobody_in_a_job(

@@ -275,6 +275,9 @@ class Enroller:
                 result = succeeded(command, self.dev_sno, PeopleResult.of(outcomes))
                 answer(transaction, row, result, command.notify_path)
                 transaction.batches.clear(row.seq)
+        if self._store.photos.mode != "keep":
+            # The command itself held photographs as they came.
+            self._store.scrub()
         counts = {"enrolled": progress.total - progress.refused, "refused": progress.refused}
         if self._audit is not None:
             self._audit.note(sender(row), command.method, counts=counts)
