@@ -39,7 +39,7 @@ class Progress:
 
 _ANONYMISE = (
     "UPDATE batch_items SET identity_id = '', detail = '' WHERE code IS NOT NULL "
-    "AND seq IN (SELECT seq FROM inbox WHERE state IN ('done', 'dead'))"
+    "AND EXISTS (SELECT 1 FROM inbox i WHERE i.seq = batch_items.seq AND i.state IN ('done', 'dead'))"
 )
 
 
