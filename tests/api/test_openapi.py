@@ -10,7 +10,12 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
 
+from sophon.api.app import ROUTERS
+from sophon.api.examples import ANSWERS
+from sophon.contract import ErrorResponse
 from sophon.tokens import Role
 from tests.api.conftest import RunningApi
 
@@ -38,6 +43,30 @@ def test_every_body_has_its_schema(admin: httpx.Client) -> None:
             assert ("requestBody" in call) == (method != "get" and "{" not in path), (method, path)
             assert call["summary"]
             assert call["description"]
+
+
+def test_every_answer_has_an_example_and_the_example_is_one(admin: httpx.Client) -> None:
+    document = admin.get("/openapi.json").json()
+    routes = {
+        f"{method} {route.path_format}": route
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    for path, calls in document["paths"].items():
+        for method, call in calls.items():
+            route = routes[f"{method.upper()} {path}"]
+            for status, response in call["responses"].items():
+                content = response.get("content", {}).get("application/json")
+                if content is None or not content["schema"]:  # a file, or a stream
+                    assert path in ("/api/v1/backup", "/api/v1/events/stream")
+                elif status == "200":
+                    TypeAdapter(route.response_model).validate_python(content["example"])
+                else:
+                    problem = ErrorResponse.model_validate(content["example"]).error
+                    assert problem.code // 100 == int(status)
+    assert set(ANSWERS) <= set(routes)
 
 
 @pytest.mark.slow

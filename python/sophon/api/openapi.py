@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from sophon import __version__
 from sophon.api.bodies import BodyReader
+from sophon.api.examples import ANSWERS, FAILURES
 from sophon.contract import ErrorResponse, Message
 
 REFERENCE = "#/components/schemas/{model}"
@@ -53,12 +54,23 @@ def describe(app: FastAPI, routers: Iterable[APIRouter]) -> dict[str, Any]:
                 for status, meaning in ERRORS.items():
                     operation["responses"][status] = {
                         "description": meaning,
-                        "content": {"application/json": {"schema": error}},
+                        "content": {"application/json": {"schema": error, "example": _failure(status)}},
                     }
+                _add_example(operation, f"{method} {route.path_format}")
                 for dependency in route.dependant.dependencies:
                     if isinstance(dependency.call, BodyReader):
                         operation["requestBody"] = _body(dependency.call, schemas)
     return document
+
+
+def _failure(status: str) -> dict[str, Any]:
+    return ErrorResponse.of(*FAILURES[status]).to_wire()
+
+
+def _add_example(operation: dict[str, Any], call: str) -> None:
+    content = operation["responses"]["200"].get("content", {}).get("application/json")
+    if content is not None and call in ANSWERS:
+        content["example"] = {"data": ANSWERS[call]}
 
 
 def _body(reader: BodyReader, schemas: dict[str, Any]) -> dict[str, Any]:

@@ -314,7 +314,9 @@ class UserDeleted(Message):
 class ControllerMode(Message):
     """What a gate does by itself when someone is recognised."""
 
-    controller_mode: Literal["opendoor", "alarm", "avoid"] = "opendoor"
+    controller_mode: Annotated[Literal["opendoor", "alarm", "avoid"], Field(examples=["opendoor"])] = (
+        "opendoor"
+    )
 
 
 def _literal_address(value: str) -> str:
@@ -390,8 +392,8 @@ class MonitorServer(Message):
 class WipeChoice(Message):
     """Both are needed, so that nothing is erased by a slip."""
 
-    users: Flag
-    events: Flag
+    users: Annotated[Flag, Field(examples=[False])]
+    events: Annotated[Flag, Field(examples=[True])]
 
 
 class WipeRequest(Message):
