@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -141,6 +142,31 @@ def test_no_photograph_of_a_job_stays_in_the_clear_where_none_is_kept_so(
     assert len(api.box) == 1
     assert find_bytes(api.store.data_dir, obama.encode()) == []
     assert find_bytes(api.store.data_dir, base64.b64decode(obama)) == []
+
+
+def test_a_job_fetches_no_photograph_from_where_the_box_calls_nobody(
+    admin: httpx.Client, executor: Executor
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as inside:
+        inside.settimeout(0.2)
+        port = inside.getsockname()[1]
+        urls = [
+            f"http://127.0.0.1:{port}/x",
+            f"http://[::ffff:127.0.0.1]:{port}/x",
+            "http://169.254.169.254/",
+            "file:///etc/passwd",
+        ]
+        people = [
+            {"identity_id": f"E{number}", "reg_url": url, "info": {"name": "Ann"}}
+            for number, url in enumerate(urls)
+        ]
+        filed = data(admin.post(ENROLMENTS, json={"people": people}))
+        executor.run_until_idle()
+        with pytest.raises(TimeoutError):
+            inside.accept()
+    job = data(admin.get(f"/api/v1/jobs/{filed['id']}"))
+    assert (job["done"], job["refused"]) == (4, 4)
+    assert all(one["code"] >= 40000 for one in job["outcomes"])
 
 
 def test_a_wipe_leaves_nobody_in_a_job(
