@@ -16,7 +16,6 @@ import orjson
 import pika
 
 from sophon.contract import RabbitMq, encode_photo
-from sophon.errors import SophonError
 from sophon.sim import BrokerNode, ReferencePlatform
 from sophon.status import StatusReport, read_status
 from sophon.store import Store
@@ -69,6 +68,11 @@ class Platformlike:
         self._lines = lines
         self._ledger = ledger
         self._numbers = itertools.count(1)
+
+    def declare(self) -> None:
+        """Make the queue that commands go to."""
+        with self._channel(self._lines.v_host) as channel:
+            channel.queue_declare(self._lines.queue, durable=True)
 
     def send(self, commands: list[Json], *, pause: Callable[[], None] = lambda: None) -> None:
         """Publish commands, each confirmed; one that was not is published again, as a platform would.
@@ -237,7 +241,9 @@ def _expected(ledger: Ledger) -> tuple[set[str], dict[str, str]]:
     return people, groups
 
 
-def ignoring_errors(action: Callable[[], object]) -> None:
-    """For what may or may not work while a fault lasts."""
-    with suppress(SophonError):
-        action()
+def wait_until(what: Callable[[], bool], name: str, seconds: float = 60.0) -> None:
+    """Wait for something that happens elsewhere. Fails with its name if it does not."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {name}"
+        time.sleep(0.02)
