@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog
 
 from sophon.commands import Intake
 from sophon.contract import Person, RefusedPerson, encode_photo
@@ -427,3 +428,14 @@ def test_the_store_being_away_loses_nothing(rig: Rig, monkeypatch: pytest.Monkey
     assert rig.answers() == []
     rig.executor.run_until_idle()
     assert len(rig.answers()) == 1
+
+
+def test_each_command_leaves_one_line_with_its_id_duration_and_counts(rig: Rig, photo: str) -> None:
+    with structlog.testing.capture_logs() as lines:
+        rig.do(add(photo, "E1", messageId="m1"))
+        rig.do(delete("E1", "E2", messageId="m2"))
+    told = [line for line in lines if line["event"] == "command done"]
+    assert [line["message_id"] for line in told] == ['"m1"', '"m2"']
+    assert (told[0]["enrolled"], told[0]["refused"]) == (1, 0)
+    assert (told[1]["success_users"], told[1]["failed_users"]) == (1, 1)
+    assert all(line["seconds"] >= 0 for line in told)
