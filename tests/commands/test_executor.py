@@ -15,7 +15,7 @@ from sophon.commands import Intake
 from sophon.contract import Person, RefusedPerson, encode_photo
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
-from sophon.store import State
+from sophon.store import Kind, State
 from tests.commands.rig import Rig
 
 Json = dict[str, Any]
@@ -68,8 +68,6 @@ def test_every_copy_of_a_result_carries_the_same_message_id(rig: Rig) -> None:
     rig.restart()
     rig.send(delete("E1", messageId="m1"))
     with rig.store.read() as snapshot:
-        from sophon.store import Kind
-
         first, second = snapshot.outbox.oldest([Kind.RESULT], 9)
     assert first.message_id == second.message_id
     assert first.body == second.body
@@ -115,6 +113,22 @@ def test_a_replay_of_commands_with_and_without_id_revives_nobody(rig: Rig, photo
     rig.send(deleted, redelivered=True)
     with rig.store.read() as snapshot:
         assert snapshot.inbox.oldest_open_seq() is None
+
+
+def test_a_replay_after_a_repetition_revives_nobody_either(rig: Rig, photo: str) -> None:
+    # Given a person who is deleted, added, deleted again and, by a repetition that counts for nothing, added again
+    added = add(photo, "E1") | {"messageId": "m1"}
+    commands = [delete("E1"), added, delete("E1"), added]
+    for command in commands:
+        rig.send(command)
+    rig.executor.run_until_idle()
+    assert rig.people() == set()
+    # When the broker sends all of it again
+    for number, command in enumerate(commands):
+        rig.send(command, redelivered=True, first_of_link=number == 0)
+        rig.executor.run_until_idle()
+    # Then it counts for nothing still
+    assert rig.people() == set()
 
 
 @pytest.mark.parametrize("message_id", [5, 1.5, True, ["a"], {"a": 1}, "x" * 10_000, "\u0000"])
@@ -331,13 +345,21 @@ def test_a_defect_is_answered_set_aside_and_can_be_tried_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(rig.box, "delete", defect)
-        answer = rig.do(delete("E1", messageId="m"))
+        rig.send(delete("E1", messageId="m"))
+        rig.executor.run_until_idle()
+    with rig.store.read() as snapshot:
+        (first,) = snapshot.outbox.oldest([Kind.RESULT], 9)
+    (answer,) = rig.answers()
     assert (answer["code"], answer["messageId"]) == (50072, "m")
     assert rig.people() == {"E1"}
     with rig.store.write() as transaction:
         (row,) = transaction.inbox.newest_first([State.DEAD], 9)
         transaction.inbox.reopen(row.seq)
     rig.executor.run_until_idle()
+    with rig.store.read() as snapshot:
+        (again,) = snapshot.outbox.oldest([Kind.RESULT], 9)
+    # Not a copy of the first answer, which a platform would drop
+    assert again.message_id != first.message_id
     assert rig.answers()[0]["code"] == 0
     assert rig.people() == set()
 
