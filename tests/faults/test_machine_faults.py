@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -132,15 +133,19 @@ def test_29_wall_clock_jumps(bench: FaultBench, tmp_path: Path, clock_library: P
     )
 
 
-def test_29_certificate_that_is_not_valid_yet_by_the_box_s_clock(
-    bench: FaultBench, tmp_path: Path, clock_library: Path, report: Report
+@pytest.mark.parametrize(
+    ("years", "reason"), [(-40, "certificate is not yet valid"), (40, "certificate has expired")]
+)
+def test_29_18_certificate_that_is_not_valid_by_the_box_s_clock(
+    bench: FaultBench, tmp_path: Path, clock_library: Path, report: Report, years: int, reason: str
 ) -> None:
-    # Given a broker that speaks TLS, and a box whose clock stands at 1970
+    # Given a broker that speaks TLS, and a box whose clock is wrong
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    valid_until = datetime.now(timezone.utc) + timedelta(days=3650)
+    authority.issue_cert("127.0.0.1", not_after=valid_until).configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     clock = WrongClock(tmp_path, clock_library)
-    clock.set_wrong_by(-time.time())
+    clock.set_wrong_by(years * 365 * DAY)
     with TcpProxy(bench.node.host, bench.node.port, context) as proxy:
         bench.name_broker(port=proxy.port)
         bench.box = BoxProcess(
@@ -153,16 +158,14 @@ def test_29_certificate_that_is_not_valid_yet_by_the_box_s_clock(
         )
         # When it connects, then it says why it can't
         bench.box.start(wait=False)
-        bench.wait_status(
-            lambda status: any("not yet valid" in link.reason for link in status.links.values()), 30
-        )
+        bench.wait_status(lambda status: any(reason in link.reason for link in status.links.values()), 30)
         # And when the clock is set right, then it works without a restart
         clock.set_wrong_by(0.0)
         bench.box.wait_ready()
         bench.desk.send(bench.commands(4))
         bench.all_answered(30)
         bench.check_end()
-    report("29", "TLS with the clock at 1970", "refused as not yet valid; works once the clock is right")
+    report("18, 29", f"TLS with the clock wrong by {years} years", f"{reason}; works once the clock is right")
 
 
 def _written_at(wrong_by: float) -> Callable[[StatusReport], bool]:
