@@ -9,7 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 
-def start_box(owned: ExitStack, data_dir: Path, login_url: str, dev_sno: str, *arguments: str) -> None:
+def start_box(
+    owned: ExitStack, data_dir: Path, login_url: str, dev_sno: str, *arguments: str
+) -> subprocess.Popen[str]:
     """Start a box; it is ready when this returns, and ended with what owns it."""
     environment = {
         **os.environ,
@@ -29,3 +31,4 @@ def start_box(owned: ExitStack, data_dir: Path, login_url: str, dev_sno: str, *a
     owned.callback(process.terminate)
     if process.stdout is None or process.stdout.readline() != "ready\n":
         raise SystemExit("a box did not start")
+    return process
