@@ -26,7 +26,7 @@ from tests.faults.bench import Json, Ledger, Platformlike, wait_until
 AT_ONCE = 8
 ONE_BY_ONE, MANY_AHEAD = 1, 100
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

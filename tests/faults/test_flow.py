@@ -17,7 +17,7 @@ from tests.faults.flow import Flow
 KILLS = int(os.environ.get("SOPHON_FAULT_KILLS", "20"))
 COMMANDS_PER_KILL = 30
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(300 + 10 * KILLS)]
+pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(600 + 10 * KILLS)]
 
 
 def test_21_box_and_broker_are_sigkilled_while_commands_flow(
@@ -50,7 +50,7 @@ def test_21_box_and_broker_are_sigkilled_while_commands_flow(
     bench.box.start()
     turns.release(len(commands) * 2)
     sender.join()
-    seconds = bench.all_answered(120 + KILLS)
+    seconds = bench.all_answered(240 + 2 * KILLS)
     # Then everything is answered, and has had the effect of one execution in the order sent
     bench.check_end()
     sent, named = len(bench.ledger.sent), len(bench.ledger.named)
