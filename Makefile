@@ -15,7 +15,7 @@ JOBS := $(shell nproc)
 # As pyproject.toml names them, quotes and all.
 BUILD_REQUIREMENTS := $(shell sed -n 's/^requires = \[\(.*\)\]/\1/p' pyproject.toml | tr -d ',')
 CORE_SOURCES := CMakeLists.txt $(shell find cpp -type f)
-CXX_FILES := $(shell find cpp -name '*.cpp' -o -name '*.h')
+CXX_FILES := $(shell find cpp tests -name '*.cpp' -o -name '*.h')
 
 .PHONY: demo test check core-tests python-tests bench clean
 

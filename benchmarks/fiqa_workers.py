@@ -9,9 +9,6 @@ only judges, with the same number of threads as all workers together.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +19,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.box_process import start_box
 from sophon.contract import Fiqa, FiqaRequest, encode_photo
 from sophon.engine import FaceEngine
 from sophon.sim import BrokerNode, PlatformDesk, ReferencePlatform
@@ -48,7 +46,7 @@ def workers_rate(photo: bytes, messages: int, workers: int) -> float:
         lines = node.add_box(DEV_SNO)
         platform.add_box(DEV_SNO, lines)
         for number in range(workers):
-            start_worker(owned, folder / str(number), platform.login_url)
+            start_box(owned, folder / str(number), platform.login_url, DEV_SNO, "--only", "fiqa")
         desk = owned.enter_context(PlatformDesk(lines))
         command = Fiqa(info=FiqaRequest(image_base64_str=encode_photo(photo)))
         desk.call(command)
@@ -60,28 +58,6 @@ def workers_rate(photo: bytes, messages: int, workers: int) -> float:
         if len(answered) != messages:
             raise SystemExit(f"{messages - len(answered)} answers are missing")
         return messages / seconds
-
-
-def start_worker(owned: ExitStack, data_dir: Path, login_url: str) -> None:
-    """One worker; ready when this returns, ended with what owns it."""
-    environment = {
-        **os.environ,
-        "SOPHON_DATA_DIR": str(data_dir),
-        "SOPHON_LOGIN_URL": login_url,
-        "SOPHON_DEV_SNO": DEV_SNO,
-        "SOPHON_HTTP_PORT": "0",
-        "SOPHON_LOG_LEVEL": "warning",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sophon", "run", "--only", "fiqa"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    owned.callback(process.wait)
-    owned.callback(process.terminate)
-    if process.stdout is None or process.stdout.readline() != "ready\n":
-        raise SystemExit("a worker did not start")
 
 
 def main() -> None:

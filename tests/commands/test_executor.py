@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 import pytest
+import structlog
 
 from sophon.commands import Intake
 from sophon.contract import Person, RefusedPerson, encode_photo
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
-from sophon.store import State
+from sophon.store import Kind, State
 from tests.commands.rig import Rig
 
 Json = dict[str, Any]
@@ -67,8 +68,6 @@ def test_every_copy_of_a_result_carries_the_same_message_id(rig: Rig) -> None:
     rig.restart()
     rig.send(delete("E1", messageId="m1"))
     with rig.store.read() as snapshot:
-        from sophon.store import Kind
-
         first, second = snapshot.outbox.oldest([Kind.RESULT], 9)
     assert first.message_id == second.message_id
     assert first.body == second.body
@@ -114,6 +113,22 @@ def test_a_replay_of_commands_with_and_without_id_revives_nobody(rig: Rig, photo
     rig.send(deleted, redelivered=True)
     with rig.store.read() as snapshot:
         assert snapshot.inbox.oldest_open_seq() is None
+
+
+def test_a_replay_after_a_repetition_revives_nobody_either(rig: Rig, photo: str) -> None:
+    # Given a person who is deleted, added, deleted again and, by a repetition that counts for nothing, added again
+    added = add(photo, "E1") | {"messageId": "m1"}
+    commands = [delete("E1"), added, delete("E1"), added]
+    for command in commands:
+        rig.send(command)
+    rig.executor.run_until_idle()
+    assert rig.people() == set()
+    # When the broker sends all of it again
+    for number, command in enumerate(commands):
+        rig.send(command, redelivered=True, first_of_link=number == 0)
+        rig.executor.run_until_idle()
+    # Then it counts for nothing still
+    assert rig.people() == set()
 
 
 @pytest.mark.parametrize("message_id", [5, 1.5, True, ["a"], {"a": 1}, "x" * 10_000, "\u0000"])
@@ -330,13 +345,21 @@ def test_a_defect_is_answered_set_aside_and_can_be_tried_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(rig.box, "delete", defect)
-        answer = rig.do(delete("E1", messageId="m"))
+        rig.send(delete("E1", messageId="m"))
+        rig.executor.run_until_idle()
+    with rig.store.read() as snapshot:
+        (first,) = snapshot.outbox.oldest([Kind.RESULT], 9)
+    (answer,) = rig.answers()
     assert (answer["code"], answer["messageId"]) == (50072, "m")
     assert rig.people() == {"E1"}
     with rig.store.write() as transaction:
         (row,) = transaction.inbox.newest_first([State.DEAD], 9)
         transaction.inbox.reopen(row.seq)
     rig.executor.run_until_idle()
+    with rig.store.read() as snapshot:
+        (again,) = snapshot.outbox.oldest([Kind.RESULT], 9)
+    # Not a copy of the first answer, which a platform would drop
+    assert again.message_id != first.message_id
     assert rig.answers()[0]["code"] == 0
     assert rig.people() == set()
 
@@ -427,3 +450,14 @@ def test_the_store_being_away_loses_nothing(rig: Rig, monkeypatch: pytest.Monkey
     assert rig.answers() == []
     rig.executor.run_until_idle()
     assert len(rig.answers()) == 1
+
+
+def test_each_command_leaves_one_line_with_its_id_duration_and_counts(rig: Rig, photo: str) -> None:
+    with structlog.testing.capture_logs() as lines:
+        rig.do(add(photo, "E1", messageId="m1"))
+        rig.do(delete("E1", "E2", messageId="m2"))
+    told = [line for line in lines if line["event"] == "command done"]
+    assert [line["message_id"] for line in told] == ['"m1"', '"m2"']
+    assert (told[0]["enrolled"], told[0]["refused"]) == (1, 0)
+    assert (told[1]["success_users"], told[1]["failed_users"]) == (1, 1)
+    assert all(line["seconds"] >= 0 for line in told)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +26,7 @@ class BoxProcess:
         dev_sno: str = "BOXA0001",
         *,
         arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
         **settings: str | int | Path,
     ) -> None:
         self.data_dir = data_dir
@@ -41,6 +42,7 @@ class BoxProcess:
             "SOPHON_MODEL_DIR": str(default_directory()),
             "SOPHON_LOG_FORMAT": "json",
             **{f"SOPHON_{name.upper()}": str(value) for name, value in settings.items()},
+            **(environment or {}),
         }
         self._process: subprocess.Popen[str] | None = None
 

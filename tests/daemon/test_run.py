@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -193,6 +194,17 @@ def test_status_and_inbox_say_how_the_box_is(box: BoxProcess, desk: PlatformDesk
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     assert orjson.loads(done.stdout)["phase"] == "stopped"
+
+
+def test_status_is_watched_until_it_is_interrupted(box: BoxProcess) -> None:
+    command = [sys.executable, "-m", "sophon", "status", "--watch", "--json", "--data-dir", str(box.data_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        seen = [orjson.loads(watching.stdout.readline()) for _ in range(2)]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(30) == 0
+    assert [one["pid"] for one in seen] == [box.pid, box.pid]
+    assert seen[0]["written_at"] < seen[1]["written_at"]
 
 
 def test_metrics_tell_what_the_status_tells(

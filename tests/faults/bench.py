@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ import orjson
 import pika
 
 from sophon.contract import RabbitMq, encode_photo
-from sophon.errors import SophonError
 from sophon.sim import BrokerNode, ReferencePlatform
 from sophon.status import StatusReport, read_status
 from sophon.store import Store
@@ -28,22 +28,37 @@ BROKER_ERRORS = (pika.exceptions.AMQPError, OSError)
 
 @dataclass
 class Ledger:
-    """What was sent and what came back."""
+    """What was sent and what came back.
+
+    A command without an id is told from others by its field ``mark``, which the box ignores; the mark stands in the
+    command's content too, at a place that its result gives back.
+    """
 
     sent: dict[str, Json] = field(default_factory=dict)
     results: dict[str, list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    seen_marks: set[str] = field(default_factory=set)
 
     @property
-    def anonymous(self) -> list[str]:
-        """Our own names of the commands that were sent without an id."""
-        return [name for name, command in self.sent.items() if "messageId" not in command]
+    def named(self) -> set[str]:
+        """The ids of the commands that were sent with one."""
+        return {name for name, command in self.sent.items() if "messageId" in command}
 
     @property
     def missing(self) -> set[str]:
-        """Commands without a result yet; of those without an id it is only known how many."""
-        named = {name for name, command in self.sent.items() if "messageId" in command}
-        overdue = len(self.anonymous) - len(self.results.get("", []))
-        return (named - set(self.results)) | {f"one of {overdue} without id" for _ in range(overdue > 0)}
+        """Commands without a result yet."""
+        return set(self.sent) - set(self.results) - self.seen_marks
+
+    def enter(self, command: Json, number: int) -> None:
+        """Note a command that is about to be sent; it gets an id unless it has one, or a mark."""
+        name = command["mark"] if "mark" in command else command.setdefault("messageId", f"m{number}")
+        self.sent.setdefault(name, command)
+
+    def receive(self, amqp_id: str, body: bytes) -> None:
+        """Note a result."""
+        name = orjson.loads(body).get("messageId", "")
+        self.results[name].append((amqp_id, body))
+        if not name:
+            self.seen_marks |= set(re.findall(r"mark-\d+", body.decode()))
 
 
 class Platformlike:
@@ -54,17 +69,23 @@ class Platformlike:
         self._ledger = ledger
         self._numbers = itertools.count(1)
 
-    def send(self, commands: list[Json], *, copies: int = 1, with_id: bool = True) -> None:
-        """Publish commands, each confirmed; one that was not is published again, as a platform would."""
+    def declare(self) -> None:
+        """Make the queue that commands go to."""
+        with self._channel(self._lines.v_host) as channel:
+            channel.queue_declare(self._lines.queue, durable=True)
+
+    def send(self, commands: list[Json], *, pause: Callable[[], None] = lambda: None) -> None:
+        """Publish commands, each confirmed; one that was not is published again, as a platform would.
+
+        ``pause`` is called before each.
+        """
         for command in commands:
-            name = f"m{next(self._numbers)}"
-            if with_id:
-                name = command.setdefault("messageId", name)
-            self._ledger.sent[name] = command
-        bodies = [orjson.dumps(command) for command in commands for _ in range(copies)]
+            self._ledger.enter(command, next(self._numbers))
+        bodies = [orjson.dumps(command) for command in commands]
         while bodies:
             with suppress(*BROKER_ERRORS), self._channel(self._lines.v_host) as channel:
                 while bodies:
+                    pause()
                     properties = pika.BasicProperties(delivery_mode=2)
                     channel.basic_publish("", self._lines.queue, bodies[0], properties, mandatory=True)
                     bodies.pop(0)
@@ -80,10 +101,7 @@ class Platformlike:
                     self._lines.upload_queue, inactivity_timeout=0.2
                 ):
                     if method is not None:
-                        result = orjson.loads(body)
-                        self._ledger.results[result.get("messageId", "")].append(
-                            (properties.message_id, body)
-                        )
+                        self._ledger.receive(properties.message_id, body)
                         channel.basic_ack(method.delivery_tag)
                     if until() or time.monotonic() > deadline:
                         break
@@ -125,7 +143,7 @@ class FaultBench:
         self.platform = ReferencePlatform()
         self.ledger = Ledger()
         self.desk = Platformlike(self.lines, self.ledger)
-        self._photo = encode_photo(portrait)
+        self.photo = encode_photo(portrait)
         self._folder = folder
         self._count = itertools.count()
 
@@ -153,7 +171,7 @@ class FaultBench:
             if kind == 0:
                 person = {
                     "identity_id": f"E{number}",
-                    "reg_photo": self._photo,
+                    "reg_photo": self.photo,
                     "info": {"name": f"n{number}"},
                 }
                 made.append({"method": "add_users_plus", "user_info_list": [person]})
@@ -193,36 +211,39 @@ class FaultBench:
             done = snapshot.counters.get("commands") + snapshot.counters.get("commands_set_aside")
             # What came without an id may have been carried out again, in order.
             again = done - len(self.ledger.sent)
-            assert again >= 0 if self.ledger.anonymous else again == 0
+            assert again >= 0 if len(self.ledger.sent) > len(self.ledger.named) else again == 0
             assert snapshot.inbox.oldest_open_seq() is None
             assert snapshot.outbox.counts() == {}
             people, groups = _expected(self.ledger)
             assert snapshot.people.all_ids() == people
-            assert {one.permission_id for one in snapshot.permissions.all()} - {"0"} == groups
+            named = {one.permission_id: one.name for one in snapshot.permissions.all()}
+            assert {key: name for key, name in named.items() if key != "0"} == groups
             assert store.check() == []
         log = self.box.log.read_text()
-        for secret in (self.lines.password.get_secret_value(), self.platform.token, self._photo[:60]):
+        for secret in (self.lines.password.get_secret_value(), self.platform.token, self.photo[:60]):
             assert secret not in log
         assert "Traceback" not in log
 
 
-def _expected(ledger: Ledger) -> tuple[set[str], set[str]]:
-    """The state that the commands end in, carried out once each, in the order sent."""
+def _expected(ledger: Ledger) -> tuple[set[str], dict[str, str]]:
+    """The people and the groups' names that the commands end in, carried out once each, in the order sent."""
     people: set[str] = set()
-    groups: set[str] = set()
+    groups: dict[str, str] = {}
     for command in ledger.sent.values():
         if command["method"] == "add_users_plus":
-            people |= {person["identity_id"] for person in command["user_info_list"]}
+            people |= {one["identity_id"] for one in command["user_info_list"] if "reg_photo" in one}
         elif command["method"] == "delete_users":
             people -= set(command["userid_list"])
         elif command["method"] == "sync_permissions":
-            groups |= {one["id"] for one in command["permissions_info_list"]}
+            groups |= {one["id"]: one["info"]["name"] for one in command["permissions_info_list"]}
         elif command["method"] == "wipe_data":
-            people, groups = set(), set()
+            people, groups = set(), {}
     return people, groups
 
 
-def ignoring_errors(action: Callable[[], object]) -> None:
-    """For what may or may not work while a fault lasts."""
-    with suppress(SophonError):
-        action()
+def wait_until(what: Callable[[], bool], name: str, seconds: float = 60.0) -> None:
+    """Wait for something that happens elsewhere. Fails with its name if it does not."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {name}"
+        time.sleep(0.02)

@@ -12,6 +12,7 @@ import pytest
 
 from sophon.contract import Fiqa, FiqaRequest, encode_photo
 from sophon.sim import BrokerNode, PlatformDesk
+from tests.faults import preloads
 from tests.faults.bench import FaultBench
 
 _ROWS: list[tuple[str, str, str]] = []
@@ -32,6 +33,16 @@ def bench(
     dev_sno = "B" + str(abs(hash(request.node.name)) % 10**8)
     with FaultBench(tmp_path, node, portrait, dev_sno) as bench:
         yield bench
+
+
+@pytest.fixture(scope="session")
+def power_cut_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return preloads.build("power_cut", tmp_path_factory.mktemp("power_cut"))
+
+
+@pytest.fixture(scope="session")
+def clock_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return preloads.build("clock", tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture

@@ -8,9 +8,14 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 CHUNK = 1 << 16
+#: Given what arrived, what passes, and whether the connection lives on.
+Gate = Callable[[bytes], tuple[bytes, bool]]
+Self = TypeVar("Self", bound="TcpProxy")
 
 
 class TcpProxy:
@@ -33,7 +38,7 @@ class TcpProxy:
         self.heal()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
-    def __enter__(self) -> TcpProxy:
+    def __enter__(self: Self) -> Self:
         self._thread.start()
         return self
 
@@ -90,13 +95,17 @@ class TcpProxy:
                 continue
             with self._lock:
                 self._pairs.append((client, server))
-            for source, sink, flow in (
-                (client, server, self._to_target),
-                (server, client, self._from_target),
+            for source, sink, flow, gate in (
+                (client, server, self._to_target, self._gate(to_target=True)),
+                (server, client, self._from_target, self._gate(to_target=False)),
             ):
-                threading.Thread(target=self._pump, args=(source, sink, flow), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink, flow, gate), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, flow: threading.Event) -> None:
+    def _gate(self, *, to_target: bool) -> Gate:
+        """For one direction of a new connection; here everything passes."""
+        return lambda data: (data, True)
+
+    def _pump(self, source: socket.socket, sink: socket.socket, flow: threading.Event, gate: Gate) -> None:
         with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
             selector.register(source, selectors.EVENT_READ)
             while not self._closed.is_set():
@@ -107,7 +116,10 @@ class TcpProxy:
                 data = source.recv(CHUNK)
                 if not data:
                     break
-                sink.sendall(data)
+                passed, lives = gate(data)
+                sink.sendall(passed)
+                if not lives:
+                    break
         for one in (source, sink):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

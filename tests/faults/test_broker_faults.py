@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import orjson
 import psutil
 import pytest
 from pydantic import SecretStr
 
-from sophon.status import LinkReport, StatusReport
+from sophon.contract import Fiqa, FiqaRequest, encode_photo
+from sophon.sim import BrokerNode, PlatformDesk
+from sophon.status import LinkReport, StatusReport, read_status
 from tests.daemon.box_process import BoxProcess
 from tests.faults.bench import FaultBench
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(240)]
 
+_PATIENCE = {"consumer_timeout": 2000, "channel_tick_interval": 500}
 _NO_LINK = LinkReport(phase="none", since=0.0)
 Report = Callable[[str, str, str], None]
 
@@ -229,6 +234,70 @@ def test_13_14_password_changes_and_the_platform_names_the_new_one(bench: FaultB
         "13, 14",
         "password and port changed, the platform names the new ones",
         f"back in {back:.1f} s with {logins} logins",
+    )
+
+
+@pytest.fixture
+def impatient_node(node: BrokerNode) -> Iterator[None]:
+    """A broker that waits two seconds for an acknowledgement, on channels that are opened from now on."""
+    usual = {
+        name: node.ctl("eval", f"{{ok, V}} = application:get_env(rabbit, {name}), V.").strip()
+        for name in _PATIENCE
+    }
+    for name, milliseconds in _PATIENCE.items():
+        node.ctl("eval", f"application:set_env(rabbit, {name}, {milliseconds}).")
+    yield
+    for name, value in usual.items():
+        node.ctl("eval", f"application:set_env(rabbit, {name}, {value}).")
+
+
+@pytest.mark.usefixtures("impatient_node")
+def test_15_an_enrolment_takes_longer_than_the_broker_waits_for_acknowledgements(
+    bench: FaultBench, portraits: Path, report: Report
+) -> None:
+    bench.platform.add_person("P", "P", portraits / "people" / "joe_biden" / "biden.jpg")
+    bench.platform.misbehave("/getSendPerson", delay=8)
+    bench.box.start()
+    command = {"method": "add_users_plus", "userid_list": ["P"], "extend_params": {"path": "/getSendPerson"}}
+    bench.desk.send([command])
+    seconds = bench.all_answered(60)
+    report_now = read_status(bench.box.data_dir)
+    assert report_now is not None
+    assert report_now.links["commands"].connections == 1
+    assert seconds > 4
+    assert bench.box.terminate() == 0
+    report(
+        "15", "broker waits 2 s for an acknowledgement", f"an enrolment of {seconds:.0f} s does not notice"
+    )
+
+
+@pytest.mark.usefixtures("impatient_node")
+def test_15_fiqa_answers_are_owed_for_longer_than_the_broker_waits(
+    bench: FaultBench, portraits: Path, report: Report
+) -> None:
+    # Given a queue that takes no answers, so that the box can't acknowledge the shared queue's commands
+    lines = bench.lines
+    refusing = orjson.dumps({"max-length": 0, "overflow": "reject-publish"}).decode()
+    policy = ("full", f"^{lines.fiqa_upload_queue}$", refusing, "--apply-to", "queues")
+    bench.node.ctl("set_policy", "-p", lines.upload_v_host, *policy)
+    photo = encode_photo((portraits / "people" / "joe_biden" / "biden.jpg").read_bytes())
+    bench.box.start()
+    with PlatformDesk(lines.model_copy(update={"upload_queue": None, "fiqa_upload_queue": None})) as desk:
+        for number in range(6):
+            desk.send(Fiqa(message_id=f"f{number}", info=FiqaRequest(image_base64_str=photo)))
+    # When the broker loses patience and takes the commands back
+    bench.wait_status(lambda status: status.links["fiqa commands"].connections >= 3, 60)
+    bench.node.ctl("clear_policy", "-p", lines.upload_v_host, "full")
+    # Then, once answers are taken, every command has its own
+    answers: dict[object, set[bytes]] = defaultdict(set)
+    with PlatformDesk(lines) as desk:
+        for result in desk.results(5.0):
+            answers[result.message_id].add(result.encode())
+    assert {key: len(copies) for key, copies in answers.items()} == {f"f{number}": 1 for number in range(6)}
+    assert bench.box.is_running
+    assert "Traceback" not in bench.box.log.read_text()
+    report(
+        "15", "fiqa answers refused for longer than the broker waits", "commands taken again, all answered"
     )
 
 

@@ -24,34 +24,11 @@ from tests.faults.bench import FaultBench
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(900)]
 
-#: The full measure is 200; each costs about three seconds.
-KILLS = int(os.environ.get("SOPHON_FAULT_KILLS", "25"))
 Report = Callable[[str, str, str], None]
 
 
 def consuming(report: StatusReport) -> bool:
     return report.phase == "consuming"
-
-
-def test_21_sigkill_at_random_points(bench: FaultBench, report: Report) -> None:
-    chance = random.Random(21)
-    commands = 30 * KILLS
-    for command in bench.commands(commands):
-        named = chance.random() < 0.5
-        bench.desk.send([command], copies=2 if named and chance.random() < 0.2 else 1, with_id=named)
-    bench.box.start()
-    for _ in range(KILLS):
-        bench.desk.collect(chance.uniform(0.02, 0.6), lambda: False)
-        bench.box.kill()
-        bench.box.start()
-    seconds = bench.all_answered(240)
-    bench.check_end()
-    copies = sum(len(one) for one in bench.ledger.results.values())
-    report(
-        "21",
-        f"SIGKILL at {KILLS} random points, {commands} commands, half without id, some twice",
-        f"0 lost, 0 twice, {copies} results, drained {seconds:.1f} s",
-    )
 
 
 def test_22_sigkill_in_mid_enrolment(bench: FaultBench, portraits: Path, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import sys
 import time
@@ -24,26 +25,43 @@ STALE_SECONDS = 10.0
 def status(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it anew each second, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Show it anew each second, until Ctrl-C; with --json, a line each."),
+    ] = False,
 ) -> None:
     """Say how a box is: its lines and why, what waits, what was done last, counters and rates.
 
     Exit status 1 if no box runs there, or it is not taking commands in.
     """
     if watch:
-        with Live(refresh_per_second=2) as live:
-            while True:
-                live.update(_render(_read(data_dir), _runs(data_dir)))
-                time.sleep(1)
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch(data_dir, as_json=as_json)
+        return
     report, runs = _read(data_dir), _runs(data_dir)
     if as_json:
-        sys.stdout.write(
-            report.model_copy(update={} if runs else {"phase": "stopped"}).model_dump_json(indent=2) + "\n"
-        )
+        _print_json(report, runs, indent=2)
     else:
         Console().print(_render(report, runs))
     if not runs or report.phase != "consuming":
         raise typer.Exit(1)
+
+
+def _watch(data_dir: Path, *, as_json: bool) -> None:
+    with contextlib.nullcontext() if as_json else Live(refresh_per_second=2) as live:
+        while True:
+            report, runs = _read(data_dir), _runs(data_dir)
+            if live is None:
+                _print_json(report, runs)
+            else:
+                live.update(_render(report, runs))
+            time.sleep(1)
+
+
+def _print_json(report: StatusReport, runs: bool, indent: int | None = None) -> None:
+    phase = report.phase if runs else "stopped"
+    sys.stdout.write(report.model_copy(update={"phase": phase}).model_dump_json(indent=indent) + "\n")
+    sys.stdout.flush()
 
 
 def _read(data_dir: Path) -> StatusReport:

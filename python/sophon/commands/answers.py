@@ -46,7 +46,8 @@ def is_delivered(snapshot: Snapshot, seq: int) -> bool:
     row = snapshot.inbox.by_seq(seq)
     if row is None:
         return True
-    return row.state in (State.DONE, State.DEAD) and not snapshot.outbox.holds(_result_id(row))
+    message_id = _result_id(row, snapshot.inbox.result(seq))
+    return row.state in (State.DONE, State.DEAD) and not snapshot.outbox.holds(message_id)
 
 
 def _finish(
@@ -66,16 +67,16 @@ def _finish(
 
 def _owe(transaction: Transaction, row: InboxRow, body: bytes, notify_path: str | None, copies: int) -> None:
     kind = Kind.FIQA if row.lane is Lane.FIQA else Kind.RESULT
-    message_id = _result_id(row)
+    message_id = _result_id(row, body)
     for _ in range(copies):
         transaction.outbox.add(
             message_id=message_id, kind=kind, notify_path=notify_path, body=body, at=_now_ms()
         )
 
 
-def _result_id(row: InboxRow) -> str:
-    """The same for every copy of the answer, over restarts too."""
-    return hashlib.sha256(row.key.encode()).hexdigest()[:32]
+def _result_id(row: InboxRow, result: bytes) -> str:
+    """The same for every copy of the answer, over restarts too; another where an operator's retry ended otherwise."""
+    return hashlib.sha256(row.key.encode() + result).hexdigest()[:32]
 
 
 def _now_ms() -> int:

@@ -48,6 +48,8 @@ MAX_FIQA_ATTEMPTS = 20
 _log = structlog.get_logger(__name__)
 
 _Parsed = Command | ContractError
+#: A result, why there is none, or None for an enrolment that goes on.
+_Outcome = Message | SophonError | None
 
 
 class Executor:
@@ -122,10 +124,10 @@ class Executor:
                 for row, command in group
                 if transaction.inbox.state(row.seq) is State.NEW
             ]
-        for row, command, code in done:
+        for row, command, outcome in done:
             if not isinstance(command, AddUsersPlus):
-                _log_done(row, command, code, started)
-                self._note(row, command, code)
+                _log_done(row, command, outcome, started)
+                self._note(row, command, outcome)
         if any(isinstance(command, (DeleteUsers, WipeData)) for _, command, _ in done):
             self._store.scrub()
         return True
@@ -158,8 +160,8 @@ class Executor:
             assert isinstance(command, Fiqa)
             outcome = self._assess(command, suspect=attempts > 1)
         with self._store.write() as transaction:
-            code = self._answer_fiqa(transaction, row, command, outcome)
-        _log_done(row, command, code, started)
+            self._answer_fiqa(transaction, row, command, outcome)
+        _log_done(row, command, outcome, started)
         return True
 
     def run_until_idle(self) -> None:
@@ -168,13 +170,13 @@ class Executor:
         while self.run_commands() or self.run_enrolment(never) or self.run_fiqa():
             pass
 
-    def _note(self, row: InboxRow, command: _Parsed, code: Code) -> None:
+    def _note(self, row: InboxRow, command: _Parsed, outcome: _Outcome) -> None:
         if self._audit is None:
             return
         # What breaks the contract may hold anything in its method's place.
         what = "(unread)" if isinstance(command, ContractError) else command.method
         counts = {"people": len(command.entries())} if isinstance(command, DeleteUsers) else {}
-        self._audit.note(sender(row), what, code=int(code), counts=counts)
+        self._audit.note(sender(row), what, code=_code(outcome), counts=counts)
 
     def _next_group(self, snapshot: Snapshot) -> list[tuple[InboxRow, _Parsed]]:
         """The oldest commands that may be carried out together now; an enrolment ends the group."""
@@ -206,18 +208,19 @@ class Executor:
         self._overtaken = enrolment.seq
         return False
 
-    def _carry_out(self, transaction: Transaction, row: InboxRow, command: _Parsed) -> Code:
+    def _carry_out(self, transaction: Transaction, row: InboxRow, command: _Parsed) -> _Outcome:
         """Carry out one command wholly, or not at all."""
         if isinstance(command, ContractError):
             answer_unread(transaction, row, self.dev_sno, command)
-            return command.code
+            return command
         try:
             with transaction.savepoint():
                 if isinstance(command, AddUsersPlus):
                     add_users_plus.plan(command, transaction, row.seq)
-                else:
-                    result = _EXECUTE[type(command)](command, transaction, self._box, row.seq)
-                    answer(transaction, row, succeeded(command, self.dev_sno, result), command.notify_path)
+                    return None
+                result = _EXECUTE[type(command)](command, transaction, self._box, row.seq)
+                answer(transaction, row, succeeded(command, self.dev_sno, result), command.notify_path)
+                return result
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001 - a request's edge: a defect is answered, not passed on
@@ -230,8 +233,7 @@ class Executor:
                 command.notify_path,
                 reason=str(failure),
             )
-            return failure.code
-        return Code.SUCCESS
+            return failure
 
     def _assess(self, command: Fiqa, *, suspect: bool) -> Message | SophonError:
         try:
@@ -249,19 +251,17 @@ class Executor:
 
     def _answer_fiqa(
         self, transaction: Transaction, row: InboxRow, command: _Parsed, outcome: Message | SophonError
-    ) -> Code:
+    ) -> None:
         if isinstance(command, ContractError):
             answer_unread(transaction, row, self.dev_sno, command)
-            return command.code
-        if not isinstance(outcome, SophonError):
+        elif not isinstance(outcome, SophonError):
             answer(transaction, row, succeeded(command, self.dev_sno, outcome), command.notify_path)
-            return Code.SUCCESS
-        result = failed(command, self.dev_sno, outcome)
-        if outcome.code is Code.SERVER_PROCESS_FAILED:
-            set_aside(transaction, row, result, command.notify_path, reason=str(outcome))
         else:
-            answer(transaction, row, result, command.notify_path, reason=str(outcome))
-        return outcome.code
+            result = failed(command, self.dev_sno, outcome)
+            if outcome.code is Code.SERVER_PROCESS_FAILED:
+                set_aside(transaction, row, result, command.notify_path, reason=str(outcome))
+            else:
+                answer(transaction, row, result, command.notify_path, reason=str(outcome))
 
 
 _EXECUTE: dict[type[Command], Callable[[Any, Transaction, Box, int], Message]] = {
@@ -279,12 +279,23 @@ def _parse(body: bytes) -> _Parsed:
         return error
 
 
-def _log_done(row: InboxRow, command: _Parsed, code: Code, started: float) -> None:
+def _log_done(row: InboxRow, command: _Parsed, outcome: _Outcome, started: float) -> None:
     _log.info(
         "command set aside" if isinstance(command, ContractError) else "command done",
         method=row.method,
         seq=row.seq,
         message_id=row.message_id,
-        code=int(code),
+        code=_code(outcome),
         seconds=round(time.monotonic() - started, 4),
+        **_counts(outcome),
     )
+
+
+def _code(outcome: _Outcome) -> int:
+    return int(outcome.code if isinstance(outcome, SophonError) else Code.SUCCESS)
+
+
+def _counts(outcome: _Outcome) -> dict[str, int]:
+    """How long each list of a result is."""
+    fields = outcome if isinstance(outcome, Message) else ()
+    return {name: len(value) for name, value in fields if isinstance(value, list)}

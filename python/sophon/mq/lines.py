@@ -57,7 +57,7 @@ class BrokerLines:
         self._has_room = has_room
         self._delivered = delivered
         self._on_trouble = on_trouble
-        self._consumers: list[Consumer] = []
+        self._consumers: dict[str, Consumer] = {}
         self._makers: list[Callable[[], Link]] = []
         self._publishing: list[Kind] = []
         self._add_publishers()
@@ -72,7 +72,7 @@ class BrokerLines:
     @property
     def are_consuming(self) -> bool:
         """Whether every queue of commands is being read."""
-        return all(consumer.is_consuming for consumer in self._consumers)
+        return all(consumer.is_consuming for consumer in self._consumers.values())
 
     @property
     def states(self) -> dict[str, LinkState]:
@@ -156,16 +156,20 @@ class BrokerLines:
     ) -> None:
         # Answers by HTTP may wait for a day; the broker would not wait so long for an acknowledgement.
         hold = shared and Kind.FIQA in self._publishing
-        consumer = Consumer(
-            queue,
-            prepare=prepare,
-            take_in=self._take_in,
-            has_room=self._has_room,
-            prefetch=self._options.fiqa_prefetch if hold else self._options.prefetch,
-            delivered=self._delivered if hold else None,
-        )
-        self._consumers.append(consumer)
-        self._makers.append(partial(self._link, name, queue, hosts, consumer.serve))
+
+        def make() -> Link:
+            # A link that replaces another shares nothing with it: the other's thread may go on one day.
+            self._consumers[name] = consumer = Consumer(
+                queue,
+                prepare=prepare,
+                take_in=self._take_in,
+                has_room=self._has_room,
+                prefetch=self._options.fiqa_prefetch if hold else self._options.prefetch,
+                delivered=self._delivered if hold else None,
+            )
+            return self._link(name, queue, hosts, consumer.serve)
+
+        self._makers.append(make)
 
     def _add_publisher(self, name: str, queue: str, hosts: list[str], kinds: list[Kind]) -> None:
         publisher = Publisher(

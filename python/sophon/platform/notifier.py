@@ -24,7 +24,8 @@ class Notifier:
     """A thread that delivers results which no queue takes.
 
     ``post`` sends one: (notify_path, body, message_id), raising SophonError unless it was taken. A receiver that hangs
-    delays no other; each has at most one call under way.
+    delays no other; each has at most one call under way. What is older than ``max_age_s`` is given up once its receiver
+    has refused everything for so long.
     """
 
     def __init__(
@@ -38,7 +39,8 @@ class Notifier:
         self._store = store
         self._kinds = tuple(kinds)
         self._post = post
-        self._max_age_ms = int(max_age_s * 1000)
+        self._max_age_s = max_age_s
+        self._refusing_since: dict[str, float] = {}
         self._resting_until: dict[str, float] = {}
         self._busy: set[str] = set()
         self._lock = threading.Lock()
@@ -113,7 +115,7 @@ class Notifier:
         try:
             self._post(receiver, row.body, row.message_id)
         except Exception as error:  # noqa: BLE001 - an address from outside may break more than the contract
-            if time.time_ns() // 1_000_000 - row.created_at > self._max_age_ms:
+            if self._is_hopeless(receiver, row):
                 self._remove(row, "results_given_up")
                 _log.error(
                     "a result is given up", notify_path=receiver, tries=row.attempts + 1, reason=str(error)
@@ -127,7 +129,17 @@ class Notifier:
             self._rest(receiver, min(FIRST_PAUSE_S * 2.0 ** min(row.attempts, 16), LONGEST_PAUSE_S))
             return False
         self._remove(row, "results_posted")
+        with self._lock:
+            self._refusing_since.pop(receiver, None)
         return True
+
+    def _is_hopeless(self, receiver: str, row: OutboxRow) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            refusing_since = self._refusing_since.setdefault(receiver, now)
+        # The wall clock alone would give everything up when it is set ahead, as from 1970 after a start.
+        old = time.time() - row.created_at / 1000 >= self._max_age_s
+        return old and now - refusing_since >= self._max_age_s
 
     def _drop_unaddressed(self) -> None:
         """A command that named no way back is one-way: log its result, count it, let it go."""

@@ -146,11 +146,14 @@ class Inbox:
         ).fetchone()
         return row is not None
 
-    def oldest_without_id(self, body_sha256: bytes, *, newest: int) -> int | None:
-        """The oldest command without a messageId that has these bytes, among the ``newest`` ones; its seq."""
+    def original_without_id(self, body_sha256: bytes, *, newest: int) -> int | None:
+        """The seq of the last command without a messageId that has these bytes and is no replay, among the ``newest`` ones.
+
+        Where one was meant several times, the last one settles how all that it concerns ends.
+        """
         row = self._connection.execute(
-            "SELECT min(seq) FROM inbox WHERE lane = 'command' AND message_id IS NULL AND body_sha256 = ? "
-            "AND seq > (SELECT max(seq) FROM inbox) - ?",
+            "SELECT max(coalesce(replays, seq)) FROM inbox WHERE lane = 'command' AND message_id IS NULL "
+            "AND body_sha256 = ? AND seq > (SELECT max(seq) FROM inbox) - ?",
             (body_sha256, newest),
         ).fetchone()
         return None if row[0] is None else int(row[0])
