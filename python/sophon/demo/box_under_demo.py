@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -54,11 +55,11 @@ class BoxUnderDemo(ABC):
     Attributes:
         http: calls its HTTP API, as an administrator.
         ftp_port: where its snapshot cameras upload to.
+        data_dir: where it keeps its data; others may look at it beside the box, as `sophon events` does.
     """
 
     def __init__(self, settings: Settings, http: httpx.Client) -> None:
-        self.http, self.ftp_port = http, settings.ftp_port
-        self._data_dir = settings.data_dir
+        self.http, self.ftp_port, self.data_dir = http, settings.ftp_port, settings.data_dir
 
     @abstractmethod
     def call(self, command: Command, seconds: float) -> AnyResult:
@@ -82,23 +83,33 @@ class BoxUnderDemo(ABC):
 
     def attach(self, device: DeviceRow) -> None:
         """Configure a sub-device, as `sophon devices add` does beside a box that runs."""
-        with Store(self._data_dir, exclusive=False) as store, store.write() as transaction:
+        with Store(self.data_dir, exclusive=False) as store, store.write() as transaction:
             transaction.devices.put(device)
 
     def detach(self, device_ip: str) -> None:
         """Take a sub-device away."""
-        with Store(self._data_dir, exclusive=False) as store, store.write() as transaction:
+        with Store(self.data_dir, exclusive=False) as store, store.write() as transaction:
             transaction.devices.remove(device_ip)
 
 
 @contextlib.contextmanager
-def daemon_box(platform: ReferencePlatform, folder: Path) -> Iterator[BoxUnderDemo]:
-    """A private RabbitMQ node, and `sophon run` as a process of its own."""
+def daemon_box(
+    platform: ReferencePlatform,
+    folder: Path,
+    *,
+    prepare: Callable[[Store], None] = lambda _store: None,
+    **settings_besides: Any,
+) -> Iterator[BoxUnderDemo]:
+    """A private RabbitMQ node, and `sophon run` as a process of its own.
+
+    ``prepare`` is called with the store before the daemon has it; ``settings_besides`` are settings of the daemon.
+    """
     with BrokerNode() as node:
         lines = node.add_box(DEV_SNO)
         platform.add_box(DEV_SNO, lines)
-        settings = _settings(platform, folder)
+        settings = _settings(platform, folder).model_copy(update=settings_besides)
         with Store(settings.data_dir) as store:
+            prepare(store)
             token = _token(store)
         with (
             _daemon(settings, folder / "box.log"),

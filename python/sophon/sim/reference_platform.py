@@ -86,6 +86,7 @@ class ReferencePlatform:
         port: int = 0,
         protocol_version: Literal["V2R2C01", "V2R1C01"] = "V2R2C01",
         record_upload_period: int = 5,
+        calls_kept: int = MESSAGES_KEPT,
         on_call: Callable[[ReceivedCall], None] | None = None,
     ) -> None:
         self._host, self._port = host, port
@@ -94,7 +95,7 @@ class ReferencePlatform:
         self._on_call = on_call
         self._boxes: dict[str, RabbitMq] = {}
         self._photos: dict[str, bytes | Path] = {}
-        self._received: dict[str, deque[ReceivedCall]] = defaultdict(lambda: deque(maxlen=MESSAGES_KEPT))
+        self._received: dict[str, deque[ReceivedCall]] = defaultdict(lambda: deque(maxlen=calls_kept))
         self._changed = threading.Condition()
         self._misbehaviours: dict[str, _Misbehaviour] = {}
         self._server: uvicorn.Server | None = None
