@@ -366,6 +366,7 @@ class Daemon:
             recognition=self._pipeline.counts,
             receivers=self._pipeline.receivers,
             streams=self._pipeline.streams,
+            frame_ages=self._pipeline.frame_ages,
             rates=self._rates.of(stored["counters"]),
             warnings=self._warnings,
             **stored,

@@ -75,8 +75,13 @@ class RecognitionPipeline:
         problems = self._streams.problems
         return {
             ip: problems.get(ip) or ("" if age is None else f"newest frame {age:.1f} s old")
-            for ip, age in self._streams.frame_ages.items()
+            for ip, age in self.frame_ages.items()
         }
+
+    @property
+    def frame_ages(self) -> dict[str, float | None]:
+        """How old each stream's newest frame is in seconds, by address; None before the first."""
+        return self._streams.frame_ages
 
     def __enter__(self) -> RecognitionPipeline:
         """Begin. Raises ConfigError if the FTP server's address can't be had."""

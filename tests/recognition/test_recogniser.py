@@ -73,6 +73,18 @@ def test_someone_known_makes_an_event_with_pictures(
     assert len(watcher.recogniser._box.engine.analyze(pictures.face)) == 1
 
 
+def test_the_margin_is_how_far_the_next_best_person_is_below(
+    watcher: Watcher, enrol: Enrol, obama: Image
+) -> None:
+    enrol("E1", ENROLLED)
+    (alone,) = watcher.recogniser.recognise(Capture.now(obama, GATE))
+    enrol("E2", "joe_biden/biden.jpg")
+    (beside,) = watcher.recogniser.recognise(Capture.now(obama, CAMERA))
+    assert alone.margin == alone.score
+    assert 0 < beside.margin <= beside.score
+    assert watcher.events()[1].details["score_margin"] == round(beside.margin, 4)
+
+
 def test_a_stranger_keeps_one_id_while_in_view(watcher: Watcher, obama: Image, biden: Image) -> None:
     for image, device in ((obama, GATE), (obama, CAMERA), (biden, GATE)):
         (decision,) = watcher.recogniser.recognise(Capture.now(image, device))
