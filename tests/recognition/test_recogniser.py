@@ -114,6 +114,23 @@ def test_the_cooldown_ends() -> None:
     assert passed == [True, False, True, False]
 
 
+def test_who_was_seen_too_late_is_told_of_again_in_time_and_then_no_more(
+    watcher: Watcher, enrol: Enrol, obama: Image
+) -> None:
+    enrol("E1", ENROLLED)
+    in_time = -60.0  # however busy the machine is
+    for age in (0.9, 0.8, in_time, in_time):
+        watcher.recogniser.recognise(Capture(obama, GATE, at=1000, clock=time.monotonic() - age))
+    assert [event.identity_id for event in watcher.events()] == ["E1", "E1"]
+    assert watcher.recogniser.counts["suppressed"] == 2
+
+
+def test_a_late_sighting_is_followed_by_one_in_time_only() -> None:
+    cooldown = Cooldown(5.0, lambda: 0.0)
+    passed = [cooldown.lets_through("10.0.0.7", "E1", fresh=fresh) for fresh in (False, False, True, True)]
+    assert passed == [True, False, True, False]
+
+
 def test_a_permission_group_shuts_others_out_but_not_the_blacklist(
     watcher: Watcher, enrol: Enrol, obama: Image, biden: Image
 ) -> None:

@@ -23,8 +23,8 @@ HISTORY_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 #: How long a door's relay is waited for; that it stays shut is believed after the second.
 ORDER_SECONDS, NO_ORDER_SECONDS = 1.5, 0.3
-#: Whose decision came too late for the door steps up again, once the pad takes them for a new visitor.
-TRIES, STEP_UP_SECONDS = 3, 5.5
+#: Who was decided of too late for the door steps up again: over all tries, longer than the cooldown lasts.
+TRIES, STEP_UP_SECONDS = 5, 1.5
 
 _OF_THE_DOOR = {"opendoor": "door opens", "alarm": "alarm", None: "door stays shut"}
 _ORDERS = {PersonType.EMPLOYEE: "opendoor", PersonType.BLACKLIST: "alarm", PersonType.STRANGER: None}
