@@ -190,7 +190,8 @@ class Daemon:
             store=self._store,
             box=self._box,
             station=self,
-            analyses=Analyses(settings.analyses),
+            # Twice: some of them wait for the store, and nobody at a door should wait behind those.
+            analyses=Analyses(2 * settings.analyses),
             models=ModelPack.load(settings.model_dir),
             pictures=settings.data_dir / "pictures",
             recogniser=self._pipeline.recogniser,
