@@ -32,9 +32,9 @@ def frame(number: int, clock: float) -> Frame:
     return Frame(BLANK, number, 0, clock)
 
 
-def face(x: float, quality: float) -> Face:
+def face(x: float, quality: float, person: int = 0) -> Face:
     box = np.array([x, 0, x + 100, 100], np.float32)
-    return Face(box, np.zeros((5, 2), np.float32), 0.9, quality, np.zeros(4, np.float32), BLANK)
+    return Face(box, np.zeros((5, 2), np.float32), 0.9, quality, np.eye(4, dtype=np.float32)[person], BLANK)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -63,6 +63,14 @@ def test_two_faces_are_two_tracks_and_one_that_comes_back_is_a_new_one() -> None
     due += tracker.follow(frame(5, back), [face(0, 0.5)])
     due += tracker.follow(frame(6, back + BEST_SHOT_S + 0.01), [face(0, 0.5)])
     assert len(due) == 3
+
+
+def test_who_steps_into_anothers_place_is_given_out_too() -> None:
+    tracker = Tracker()
+    due = []
+    for number in range(10):
+        due += tracker.follow(frame(number, number * 0.1), [face(0, 0.5, person=number // 5)])
+    assert [int(track.face.embedding.argmax()) for track in due] == [0, 1]
 
 
 def test_the_order_of_the_faces_does_not_matter() -> None:
