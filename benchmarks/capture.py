@@ -1,318 +1,305 @@
 """Capture to decision under load: pads over HTTP, snapshot cameras over FTP, streams, beside an enrolment.
 
-    python -m benchmarks.capture [--seconds 60] [--pads 10] [--snapshots 0] [--static 0] [--dynamic 0]
-                                 [--enrolled 50000] [--enrol-beside] [--json FILE] [--plot FILE]
+    python -m benchmarks.capture [--seconds 60] [--mix pads --mix mixed ...] [--enrolled 50000] [--no-enrolment]
+                                 [--json FILE] [--plot FILE]
 
-Each pad and snapshot camera sends one 640 × 480 picture per second, out of step with the others; streams deliver 10
-frames per second. Latencies are the client's: from sending a picture to the answer (pads); and the box's own, from the
-capture to the decision (all events). Sustained means that nothing but the cooldown's repeats was left out.
+`sophon run` is the box, a process of its own, behind a private RabbitMQ; its CPU and memory are its own, but the sub-devices,
+the platform and the broker share the machine. Each pad and snapshot camera sends one 640 × 480 picture per second, out of
+step with the others; streams deliver 10 frames of 1280 × 720 per second. Meanwhile the platform has people enrolled, one
+command after the other. Latencies are the client's, from sending a picture to the answer (pads), and the box's own, from
+the capture to the decision (all events). Every event goes to the platform, in real time and as history.
 """
 
 from __future__ import annotations
 
 import argparse
-import ftplib
-import io
+import itertools
+import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from ipaddress import ip_network
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
-import httpx
 import numpy as np
 import orjson
-import psutil
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.galleries import gallery
-from sophon.api import Access, Analyses, ApiServer, Services, guarded_app
-from sophon.audit import AuditLog
-from sophon.box import Box
-from sophon.calibration import load_calibration
-from sophon.capture.ftp_password import hash_password
-from sophon.capture.ftp_server import FtpCameras
-from sophon.capture.streams import Streams
-from sophon.contract import encode_photo
+from benchmarks.process_load import ProcessLoad
+from benchmarks.sub_devices import Pad, Sender, SnapshotCamera, make_clip, running, stream
+from sophon.contract import AddUsersPlus, ExtendParams, PeopleResult
+from sophon.demo.box_under_demo import BoxUnderDemo, daemon_box
 from sophon.engine import FaceEngine
-from sophon.errors import Code, SophonError
-from sophon.logs import configure_logs
 from sophon.models import ModelPack
-from sophon.recognition import EventLog, Recogniser, RecogniserOptions
-from sophon.reports import DevicePresence
+from sophon.sim import ReferencePlatform
 from sophon.sim.portraits import fetch_portraits
-from sophon.status import StatusReport
-from sophon.store import DEFAULT_GROUP, DeviceRow, EventsLimit, PersonRow, Store
-from sophon.tokens import TokenCheck
+from sophon.sim.reference_platform import EVENT_PATH, PEOPLE_PATH
+from sophon.store import DEFAULT_GROUP, PersonRow, Store
 
-FPS = 10
 PORTRAITS = ("barack_obama/obama2.jpg", "joe_biden/biden.jpg", "eileen_collins/astronaut.png")
+WARM_SECONDS = 6.0
+STATUS_SECONDS = 1.2
+PEOPLE_PER_COMMAND = 30
+COMMAND_SECONDS = 300.0
+#: Why a picture, face or event went no further.
+DROPS = (
+    "uploads_dropped", "uploads_incomplete", "uploads_unusable", "frames_skipped", "faces_below_filter", "suppressed",
+    "late", "real_time_late", "real_time_dropped", "real_time_failed", "events_not_kept", "strangers_not_enrolled",
+)  # fmt: skip
+TYPES = {"0": "pads", "1": "snapshots", "2": "static", "3": "dynamic"}
 
 
-class _NoStation:
-    """The API needs a daemon for calls that the benchmark does not make."""
+@dataclass(frozen=True)
+class Mix:
+    """How many sub-devices of each type are there at once."""
 
-    dev_sno = "BENCH"
-    login_url = ""
+    name: str
+    pads: int = 0
+    snapshots: int = 0
+    static: int = 0
+    dynamic: int = 0
 
-    def move(self, *, dev_sno: str | None = None, login_url: str | None = None) -> None:
-        raise NotImplementedError
 
-    def report(self) -> StatusReport:
-        raise SophonError(Code.NOT_IMPLEMENTED, "not in the benchmark")
-
-    def wake(self) -> None:
-        raise NotImplementedError
-
-    def check_room(self) -> None:
-        raise NotImplementedError
-
-    def check_callable(self, url: str) -> None:
-        raise NotImplementedError
+MIXES = (
+    Mix("pads", pads=10),
+    Mix("snapshots", snapshots=10),
+    Mix("static", static=4),
+    Mix("dynamic", dynamic=2),
+    Mix("mixed", pads=4, snapshots=2, static=1, dynamic=1),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--pads", type=int, default=10)
-    parser.add_argument("--snapshots", type=int, default=0)
-    parser.add_argument("--static", type=int, default=0)
-    parser.add_argument("--dynamic", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=60, help="of each mix")
+    parser.add_argument("--mix", action="append", choices=[mix.name for mix in MIXES], help="by default all")
     parser.add_argument("--enrolled", type=int, default=50_000)
-    parser.add_argument("--enrol-beside", action="store_true")
+    parser.add_argument("--no-enrolment", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    configure_logs("error")
-    result = measure(options)
-    _print(result)
+    mixes = [mix for mix in MIXES if not options.mix or mix.name in options.mix]
+    results = measure(mixes, options.seconds, options.enrolled, beside_enrolment=not options.no_enrolment)
+    Console().print(_table(results))
     if options.json:
-        options.json.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
+        options.json.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2))
     if options.plot:
-        _plot(result, options.plot)
+        _plot(results, options.plot)
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run one mix and return its figures."""
-    pictures = _pictures()
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as owned:
-        folder = Path(directory)
-        store = owned.enter_context(Store(folder / "data"))
-        pack = ModelPack.load()
-        engine = owned.enter_context(FaceEngine(pack))
-        box = Box(store, engine, calibration=load_calibration(pack.directory, engine.making_id))
-        _fill(store, engine, options.enrolled)
-        box.load()
-        presence = DevicePresence()
-        recogniser = Recogniser(
-            store,
-            box,
-            EventLog(store, EventsLimit()),
-            lambda _sighting: None,
-            RecogniserOptions(cooldown_s=0.5),
-        )
-        services = Services(store, box, _NoStation(), Analyses(2), pack, folder / "pictures", recogniser)
-        access = Access(TokenCheck(store), AuditLog(store.data_dir), (ip_network("127.0.0.1/32"),))
-        server = owned.enter_context(ApiServer(guarded_app(services, access), "127.0.0.1", 0))
-        ftp = owned.enter_context(
-            FtpCameras(store, recogniser, presence, folder=folder / "ftp", host="127.0.0.1", port=0)
-        )
-        _configure(store, options, _clip(folder / "clip.avi", pictures))
-        latencies: list[float] = []
-        senders: list[Callable[[threading.Event], None]] = [
-            *(_pad(one, options.pads, server.port, pictures, latencies) for one in range(options.pads)),
-            *(
-                _snapshot_camera(one, options.snapshots, ftp.port, pictures)
-                for one in range(options.snapshots)
-            ),
+def measure(
+    mixes: list[Mix], seconds: float, enrolled: int, *, beside_enrolment: bool = True
+) -> list[dict[str, Any]]:
+    """The figures of each mix, one after the other, with one box."""
+    portraits = [fetch_portraits() / "people" / name for name in PORTRAITS]
+    pictures = [_scene(portrait) for portrait in portraits]
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        ReferencePlatform(calls_kept=100) as platform,
+        daemon_box(
+            platform,
+            Path(directory),
+            prepare=lambda store: _fill(store, enrolled),
+            capacity=enrolled + 1000,
+            cooldown_s=0.5,  # so that each picture of a pad makes an event
+        ) as box,
+    ):
+        clip = make_clip(Path(directory) / "clip.avi", pictures)
+        receivers = {"content-type": "json", "event_server_url": [platform.root + EVENT_PATH]}
+        box.http.post("/SophonFogSys/api/EventServerUrl", json=receivers).raise_for_status()
+        enrolment = _Enrolment(box, platform, portraits) if beside_enrolment else None
+        return [
+            {**_measure(box, mix, seconds, pictures, clip, enrolment), "enrolled": enrolled} for mix in mixes
         ]
-        if options.enrol_beside:
-            senders.append(_enrolling(box, pictures))
-        process = psutil.Process()
-        with Streams(store, engine, recogniser, presence), _running(senders):
-            time.sleep(5.0)  # everything is warm after that
-            latencies.clear()
-            counted = recogniser.counts
-            first_event = _last_event(store)
-            rss = process.memory_info().rss
-            process.cpu_percent()
-            started = time.perf_counter()
-            time.sleep(options.seconds)
-            seconds = time.perf_counter() - started
-            cpu, grown = process.cpu_percent(), process.memory_info().rss - rss
-            counts = {name: value - counted.get(name, 0) for name, value in recogniser.counts.items()}
-            answered = list(latencies)
-        with store.read() as snapshot:
-            decisions = [row.details["decision_ms"] for row in snapshot.events.after(first_event, 1_000_000)]
-        return {
-            "mix": {name: getattr(options, name) for name in ("pads", "snapshots", "static", "dynamic")},
-            "enrolled": options.enrolled,
-            "enrol_beside": options.enrol_beside,
-            "seconds": round(seconds, 1),
-            "pictures_per_second": round(counts.get("pictures", 0) / seconds, 2),
-            "pad_answers_per_second": round(len(answered) / seconds, 2),
-            "pad_ms": _percentiles([one * 1000 for one in answered]),
-            "decision_ms": _percentiles(decisions),
-            "counts": counts,
-            "cpu_percent": cpu,
-            "rss_mb": round(rss / 1e6),
-            "rss_growth_mb": round(grown / 1e6, 1),
-            "latencies_ms": [round(one * 1000, 1) for one in answered] or decisions,
-        }
 
 
-def _pictures() -> list[bytes]:
-    people = fetch_portraits() / "people"
-    pictures = []
-    for portrait in PORTRAITS:
-        image: Any = cv2.imread(str(people / portrait))
-        height, width = image.shape[:2]
-        side = min(height, width * 3 // 4)
-        scene = cv2.resize(image[:side, : side * 4 // 3], (640, 480), interpolation=cv2.INTER_AREA)
-        pictures.append(bytes(cv2.imencode(".jpg", scene)[1]))
-    return pictures
+def _measure(
+    box: BoxUnderDemo,
+    mix: Mix,
+    seconds: float,
+    pictures: list[bytes],
+    clip: Path,
+    enrolment: _Enrolment | None,
+) -> dict[str, Any]:
+    pads = [Pad(box, one, one / mix.pads, pictures) for one in range(mix.pads)]
+    cameras = [SnapshotCamera(box, one, one / mix.snapshots, pictures) for one in range(mix.snapshots)]
+    streams = [stream("2", one, clip) for one in range(mix.static)]
+    streams += [stream("3", one, clip) for one in range(mix.dynamic)]
+    devices = [*(pad.device for pad in pads), *(camera.device for camera in cameras), *streams]
+    for device in devices:
+        box.attach(device)
+    senders: list[Sender] = [*(pad.run for pad in pads), *(camera.run for camera in cameras)]
+    senders += [enrolment.run] if enrolment is not None else []
+    load_before = os.getloadavg()[0]
+    with running(senders):
+        time.sleep(WARM_SECONDS)
+        for pad in pads:
+            pad.latencies.clear()
+            pad.refused.clear()
+        sent = sum(camera.sent for camera in cameras)
+        people = enrolment.people if enrolment is not None else 0
+        first_event, counted, pid = _last_event(box), *_counts(box)
+        started = time.perf_counter()
+        with ProcessLoad(pid) as load:
+            time.sleep(seconds)
+        taken = time.perf_counter() - started
+        answered = [latency * 1000 for pad in pads for latency in pad.latencies]
+        sent = sum(camera.sent for camera in cameras) - sent
+        people = enrolment.people - people if enrolment is not None else 0
+        time.sleep(STATUS_SECONDS)
+        counts = {name: value - counted.get(name, 0) for name, value in _counts(box)[0].items()}
+    for device in devices:
+        box.detach(device.ip)
+    decisions = _decisions(box, first_event)
+    return {
+        "mix": asdict(mix),
+        "seconds": round(taken, 1),
+        "load_average": [round(load_before, 2), round(os.getloadavg()[0], 2)],
+        "per_second": {
+            "pad answers": round(len(answered) / taken, 2),
+            "uploads sent": round(sent / taken, 2),
+            "uploads taken": round(counts.get("uploads", 0) / taken, 2),
+            "frames looked at": round(counts.get("frames", 0) / taken, 2),
+            "frames skipped": round(counts.get("frames_skipped", 0) / taken, 2),
+            "pictures recognised": round(counts.get("pictures", 0) / taken, 2),
+            "events": round(counts.get("events", 0) / taken, 2),
+            "people enrolled": round(people / taken, 2),
+        },
+        "drops": {name: counts[name] for name in DROPS if counts.get(name)}
+        | {f"pad HTTP {status}": pad.refused[status] for pad in pads for status in pad.refused},
+        "pad_ms": _percentiles(answered),
+        "decision_ms": {name: _percentiles(values) for name, values in decisions.items()},
+        "latencies_ms": {"pads, answer": [round(one, 1) for one in answered], **decisions},
+        "box": load.summary(),
+    }
 
 
-def _fill(store: Store, engine: FaceEngine, number: int) -> None:
-    vectors = gallery("isotropic", number, engine.dim)
+class _Enrolment:
+    """Has the same few people enrolled again and again, each time by another photograph, through the broker."""
+
+    def __init__(self, box: BoxUnderDemo, platform: ReferencePlatform, portraits: list[Path]) -> None:
+        self._box, self._platform, self._portraits = box, platform, portraits
+        self._rounds = itertools.count()
+        self.people = 0
+
+    def run(self, stopping: threading.Event) -> None:
+        ids = [f"B{one}" for one in range(PEOPLE_PER_COMMAND)]
+        command = AddUsersPlus(userid_list=ids, extend_params=ExtendParams(path=PEOPLE_PATH))
+        while not stopping.is_set():
+            turn = next(self._rounds)
+            for one, identity_id in enumerate(ids):
+                photo = self._portraits[(one + turn) % len(self._portraits)]
+                self._platform.add_person(identity_id, identity_id, photo, fiqa_level="no")
+            result = self._box.call(command, COMMAND_SECONDS).result
+            self.people += len(result.success_users) if isinstance(result, PeopleResult) else 0
+
+
+def _scene(portrait: Path) -> bytes:
+    image: Any = cv2.imread(str(portrait))
+    height, width = image.shape[:2]
+    side = min(height, width * 3 // 4)
+    scene = cv2.resize(image[:side, : side * 4 // 3], (640, 480), interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", scene)[1])
+
+
+def _fill(store: Store, number: int) -> None:
+    with FaceEngine(ModelPack.load()) as engine:
+        dim, making_id = engine.dim, engine.making_id
     with store.write() as transaction:
         transaction.groups.ensure(DEFAULT_GROUP)
-        for one, vector in enumerate(vectors):
+        for one, vector in enumerate(gallery("isotropic", number, dim)):
             identity_id = f"E{one}"
             transaction.people.put(PersonRow(identity_id, {"name": identity_id, "type": 1}, 1, 1, 0))
-            transaction.people.put_embedding(identity_id, engine.making_id, vector)
+            transaction.people.put_embedding(identity_id, making_id, vector)
             transaction.groups.add_members(DEFAULT_GROUP, [identity_id])
 
 
-def _configure(store: Store, options: argparse.Namespace, clip: Path) -> None:
-    devices = [DeviceRow(f"10.0.0.{one}", "0", f"pad {one}") for one in range(options.pads)]
-    devices += [
-        DeviceRow(f"10.0.1.{one}", "1", f"camera {one}", ftp_user=f"c{one}", ftp_password=hash_password("pw"))
-        for one in range(options.snapshots)
-    ]
-    for kind, number in (("2", options.static), ("3", options.dynamic)):
-        devices += [
-            DeviceRow(f"10.0.{kind}.{one}", kind, f"stream {one}", stream_url=str(clip))
-            for one in range(number)
-        ]
-    with store.write() as transaction:
-        for device in devices:
-            transaction.devices.put(device)
+def _counts(box: BoxUnderDemo) -> tuple[dict[str, int], int]:
+    """What the box counted, a second ago at most, and the number of its process."""
+    answer = box.http.get("/api/v1/status").raise_for_status().json()["data"]
+    return answer["recognition"], answer["pid"]
 
 
-def _clip(file: Path, pictures: list[bytes]) -> Path:
-    """People who move over a grey background, one after the other."""
-    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (1280, 720))
-    for picture in pictures:
-        scene: Any = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-        for step in range(2 * FPS):
-            canvas = np.full((720, 1280, 3), 128, np.uint8)
-            canvas[120:600, 30 * step : 30 * step + 640] = scene
-            writer.write(canvas)
-        for _ in range(FPS):
-            writer.write(np.full((720, 1280, 3), 128, np.uint8))
-    writer.release()
-    return file
-
-
-def _every_second(phase: float, stopping: threading.Event) -> Iterator[int]:
-    due = time.monotonic() + phase
-    number = 0
-    while not stopping.wait(max(due - time.monotonic(), 0.0)):
-        yield number
-        number += 1
-        # Who can't keep up skips seconds, as a camera does.
-        due = max(due + 1.0, time.monotonic())
-
-
-def _pad(
-    number: int, all_pads: int, port: int, pictures: list[bytes], latencies: list[float]
-) -> Callable[[threading.Event], None]:
-    bodies = [
-        {"rgb_image_base64": encode_photo(picture), "device_ip": f"10.0.0.{number}"} for picture in pictures
-    ]
-
-    def run(stopping: threading.Event) -> None:
-        url = f"http://127.0.0.1:{port}/SophonMatch/api/PictureMatch"
-        with httpx.Client(trust_env=False, timeout=30) as client:
-            for turn in _every_second(number / all_pads, stopping):
-                started = time.perf_counter()
-                client.post(url, json=bodies[(turn + number) % len(bodies)]).raise_for_status()
-                latencies.append(time.perf_counter() - started)
-
-    return run
-
-
-def _snapshot_camera(
-    number: int, all_cameras: int, port: int, pictures: list[bytes]
-) -> Callable[[threading.Event], None]:
-    def run(stopping: threading.Event) -> None:
-        with ftplib.FTP() as client:
-            client.connect("127.0.0.1", port, 10)
-            client.login(f"c{number}", "pw")
-            for turn in _every_second(number / all_cameras, stopping):
-                client.storbinary(f"STOR {turn}.jpg", io.BytesIO(pictures[(turn + number) % len(pictures)]))
-
-    return run
-
-
-def _enrolling(box: Box, pictures: list[bytes]) -> Callable[[threading.Event], None]:
-    def run(stopping: threading.Event) -> None:
-        while not stopping.is_set():
-            box.portrait(pictures[0], "no")
-
-    return run
-
-
-@contextmanager
-def _running(senders: list[Callable[[threading.Event], None]]) -> Iterator[None]:
-    stopping = threading.Event()
-    threads = [threading.Thread(target=sender, args=(stopping,), daemon=True) for sender in senders]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join(60)
-
-
-def _last_event(store: Store) -> int:
-    with store.read() as snapshot:
+def _last_event(box: BoxUnderDemo) -> int:
+    with Store(box.data_dir, exclusive=False) as store, store.read() as snapshot:
         return max((row.id for row in snapshot.events.after(0, 1_000_000)), default=0)
+
+
+def _decisions(box: BoxUnderDemo, after: int) -> dict[str, list[float]]:
+    """Milliseconds from capture to decision of the newest events, by the sub-device's type."""
+    found: dict[str, list[float]] = {}
+    with Store(box.data_dir, exclusive=False) as store, store.read() as snapshot:
+        for row in snapshot.events.after(after, 1_000_000):
+            found.setdefault(TYPES[row.device_type], []).append(row.details["decision_ms"])
+    return found
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:
     if not values:
         return {}
     return {f"p{one}": round(float(np.percentile(values, one)), 1) for one in (50, 90, 99)} | {
-        "max": round(max(values), 1)
+        "max": round(max(values), 1),
+        "number": len(values),
     }
 
 
-def _print(result: dict[str, Any]) -> None:
-    table = Table(show_header=False)
-    for name, value in result.items():
-        if name != "latencies_ms":
-            table.add_row(name, orjson.dumps(value).decode())
-    Console().print(table)
+def _table(results: list[dict[str, Any]]) -> Table:
+    table = Table("", *(result["mix"]["name"] for result in results))
+    for name in (
+        "mix",
+        "enrolled",
+        "seconds",
+        "load_average",
+        "per_second",
+        "drops",
+        "pad_ms",
+        "decision_ms",
+    ):
+        table.add_row(name, *(_lines(result[name]) for result in results))
+    table.add_row("box", *(_lines(_without_samples(result["box"])) for result in results))
+    return table
 
 
-def _plot(result: dict[str, Any], file: Path) -> None:
+def _without_samples(box: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in box.items() if name != "samples"}
+
+
+def _lines(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return "\n".join(f"{name}: {_short(one)}" for name, one in value.items() if one not in (0, 0.0))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name} {one:g}" for name, one in value.items())
+    return str(value)
+
+
+def _plot(results: list[dict[str, Any]], file: Path) -> None:
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4))
-    axes.hist(result["latencies_ms"], bins=60)
-    axes.axvline(500, color="red", linestyle="--", label="deadline")
-    axes.set(xlabel="ms", ylabel="pictures", title=f"capture to decision: {result['mix']}")
-    axes.legend()
-    figure.savefig(file, dpi=120)
+    figure, rows = pyplot.subplots(len(results), 2, figsize=(13, 3.5 * len(results)), squeeze=False)
+    for result, (latency, load) in zip(results, rows, strict=True):
+        for name, values in result["latencies_ms"].items():
+            if values:
+                latency.hist(np.clip(values, 0, 1000), bins=50, range=(0, 1000), histtype="step", label=name)
+        latency.axvline(500, color="red", linestyle="--", label="deadline")
+        latency.set(xlabel="ms", ylabel="number", title=f"capture to decision: {result['mix']['name']}")
+        latency.legend()
+        samples = result["box"]["samples"]
+        seconds = [one["seconds"] for one in samples]
+        load.plot(seconds, [one["cpu"] for one in samples], color="tab:blue", linewidth=0.8)
+        load.set(xlabel="s", ylabel="CPU, % of a core", ylim=(0, None), title="the box alone")
+        memory = load.twinx()
+        memory.plot(seconds, [one["rss_mb"] for one in samples], color="tab:orange")
+        memory.set(ylabel="memory, MB", ylim=(0, None))
+    figure.tight_layout()
+    figure.savefig(file, dpi=110)
 
 
 if __name__ == "__main__":

@@ -23,14 +23,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
 
 import httpx
 import numpy as np
 import orjson
 import psutil
 
-from sophon.api import Access, Analyses, ApiServer, Services, Station, guarded_app
+from sophon.api import Access, Analyses, ApiServer, LoneStation, Services, guarded_app
 from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.contract import encode_photo
@@ -68,7 +67,7 @@ def main() -> None:
         with store.write() as transaction:
             _, token = new_token(transaction, Role.ADMIN)
         # FIQA and PictureMatch ask nothing of the daemon, so there is none.
-        services = Services(store, box, cast(Station, None), Analyses(CALLERS), pack, Path(folder))
+        services = Services(store, box, LoneStation("BENCH", ""), Analyses(CALLERS), pack, Path(folder))
         app = guarded_app(services, Access(TokenCheck(store), AuditLog(store.data_dir)))
         with (
             ApiServer(app, "127.0.0.1", 0) as server,

@@ -18,12 +18,9 @@ from sophon.api import Access, Analyses, ApiServer, Services, TlsFiles, guarded_
 from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.calibration import load_calibration
-from sophon.capture.ftp_server import FtpCameras
-from sophon.capture.streams import Streams
 from sophon.commands import Enroller, Executor, Lanes, Room, Trial
 from sophon.config import Settings
 from sophon.contract import RabbitMq
-from sophon.doors import DoorKeeper
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
 from sophon.login import LoginKeeper
@@ -31,11 +28,10 @@ from sophon.metrics import MetricsServer
 from sophon.models import ModelPack
 from sophon.mq import BrokerLines, LineOptions, Tls
 from sophon.photo_key import photo_keeping
+from sophon.pipeline import RecognitionPipeline
 from sophon.platform import Notifier, PlatformClient
-from sophon.recognition import EventLog, Recogniser, RecogniserOptions, Sighting
-from sophon.reports import DevicePresence, Reports
 from sophon.status import LinkReport, Rates, StatusReport, read_store, write_status
-from sophon.store import EventsLimit, Store, StoreUnavailableError, open_or_salvage
+from sophon.store import Store, StoreUnavailableError, open_or_salvage
 from sophon.tokens import Role, TokenCheck, all_tokens, new_token
 
 KEEP_DONE = 100_000
@@ -151,7 +147,16 @@ class Daemon:
         self._lanes = owned.enter_context(
             Lanes(self._executor, fiqa_workers=settings.fiqa_workers, answered=self._wake_senders)
         )
-        self._assemble_recognition(owned, engine)
+        self._pipeline = owned.enter_context(
+            RecognitionPipeline(
+                settings,
+                self._store,
+                self._box,
+                self._platform,
+                login=lambda: self._login.latest,
+                identity=lambda: (self._settings.login_url, self._settings.dev_sno),
+            )
+        )
         if settings.http_port:
             owned.enter_context(self._api_server())
         if settings.metrics_port:
@@ -163,47 +168,6 @@ class Daemon:
         _log.info(
             "box started", dev_sno=settings.dev_sno, people=len(self._box), data_dir=str(settings.data_dir)
         )
-
-    def _assemble_recognition(self, owned: ExitStack, engine: FaceEngine) -> None:
-        settings = self._settings
-        self._presence = DevicePresence()
-        self._reports = owned.enter_context(
-            Reports(
-                self._store,
-                self._platform,
-                self._presence,
-                login=lambda: self._login.latest,
-                identity=lambda: (self._settings.login_url, self._settings.dev_sno),
-                version=settings.protocol_version,
-                sdk_version=engine.making_id,
-                history_batch=settings.history_batch,
-            )
-        )
-        self._doors = owned.enter_context(DoorKeeper(self._store))
-        self._recogniser = Recogniser(
-            self._store,
-            self._box,
-            EventLog(
-                self._store,
-                EventsLimit(settings.events_kept, settings.events_undelivered, settings.events_max_mb << 20),
-            ),
-            self._tell,
-            RecogniserOptions(settings.filter_level, settings.cooldown_s, settings.stranger_s),
-        )
-        self._streams = owned.enter_context(Streams(self._store, engine, self._recogniser, self._presence))
-        if settings.ftp_port:
-            ports = settings.ftp_passive_ports
-            owned.enter_context(
-                FtpCameras(
-                    self._store,
-                    self._recogniser,
-                    self._presence,
-                    folder=settings.data_dir / "ftp",
-                    host=settings.ftp_host,
-                    port=settings.ftp_port,
-                    passive_ports=range(ports[0], ports[1] + 1) if ports else None,
-                )
-            )
 
     def _with_moves(self, settings: Settings) -> Settings:
         """The settings with the platform and the code that the API was told last: they win over the configuration."""
@@ -232,11 +196,12 @@ class Daemon:
             store=self._store,
             box=self._box,
             station=self,
-            analyses=Analyses(settings.analyses),
+            # Twice: some of them wait for the store, and nobody at a door should wait behind those.
+            analyses=Analyses(2 * settings.analyses),
             models=ModelPack.load(settings.model_dir),
             pictures=settings.data_dir / "pictures",
-            recogniser=self._recogniser,
-            on_device=self._presence.saw,
+            recogniser=self._pipeline.recogniser,
+            on_device=self._pipeline.presence.saw,
         )
         access = Access(
             TokenCheck(self._store),
@@ -289,10 +254,6 @@ class Daemon:
     def check_callable(self, url: str) -> None:
         """Refuse an address that this box does not call."""
         self._platform.check_callable(url)
-
-    def _tell(self, sighting: Sighting) -> None:
-        self._doors.offer(sighting)
-        self._reports.offer(sighting)
 
     def _watch(self, ready: Callable[[], None]) -> None:
         is_ready = False
@@ -416,12 +377,10 @@ class Daemon:
             },
             no_room=self._room.reason,
             recognisable=len(self._box),
-            recognition={**self._recogniser.counts, **self._reports.counts, **self._doors.counts},
-            receivers=self._reports.problems,
-            streams={
-                ip: self._streams.problems.get(ip) or ("" if age is None else f"newest frame {age:.1f} s old")
-                for ip, age in self._streams.frame_ages.items()
-            },
+            recognition=self._pipeline.counts,
+            receivers=self._pipeline.receivers,
+            streams=self._pipeline.streams,
+            frame_ages=self._pipeline.frame_ages,
             rates=self._rates.of(stored["counters"]),
             warnings=self._warnings,
             **stored,

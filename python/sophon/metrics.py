@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import Thread
 from types import TracebackType
 from wsgiref.simple_server import WSGIServer
@@ -66,6 +66,14 @@ class _StatusCollector(Collector):
                         {name: int(link.phase == "up") for name, link in report.links.items()})  # fmt: skip
         yield _labelled("sophon_inbox_commands", "Commands by state.", "state", report.inbox)
         yield _labelled("sophon_outbox_results", "Results owed, by kind.", "kind", report.outbox)
+        yield _labelled("sophon_frame_age_seconds", "Age of each stream's newest frame.", "device",
+                        {ip: age for ip, age in report.frame_ages.items() if age is not None})  # fmt: skip
+        captures = CounterMetricFamily(
+            "sophon_captures", "What became of captures since the start.", labels=["what"]
+        )
+        for what, number in report.recognition.items():
+            captures.add_metric([what], number)
+        yield captures
         for name, value in report.counters.items():
             if name not in _NO_COUNTS:
                 yield CounterMetricFamily(
@@ -73,7 +81,7 @@ class _StatusCollector(Collector):
                 )
 
 
-def _labelled(name: str, text: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

@@ -70,6 +70,7 @@ class StatusReport(BaseModel):
     recognition: dict[str, int] = {}
     receivers: dict[str, str] = {}
     streams: dict[str, str] = {}
+    frame_ages: dict[str, float | None] = {}
     warnings: list[str] = []
 
 

@@ -201,3 +201,26 @@ def test_a_password_is_kept_as_a_salted_hash() -> None:
     assert is_password("secret", stored)
     assert not is_password("Secret", stored)
     assert not is_password("", "")
+
+
+def test_a_flood_is_dropped_and_counted_and_other_cameras_are_served(
+    site: Site, store: Store, photo: bytes
+) -> None:
+    """Given a camera that uploads faster than pictures are recognised; then what does not fit is gone from the disk and
+    counted, and another camera's picture is taken afterwards."""
+    calm = DeviceRow("10.0.0.9", "1", "", ftp_user="calm", ftp_password=CAMERA.ftp_password)
+    with store.write() as transaction:
+        transaction.devices.put(calm)
+    flooding = site.client()
+    sent = 0
+    while site.recogniser.counts.get("uploads_dropped", 0) < 5:
+        flooding.storbinary(f"STOR {sent}.jpg", io.BytesIO(photo))
+        sent += 1
+        assert sent < 2000
+    wait_until(lambda: site.files() == [], 60)
+    counts = site.recogniser.counts
+    assert counts["uploads"] == sent == counts["pictures"] + counts["uploads_dropped"]
+    with site.client("calm") as client:
+        client.storbinary("STOR 1.jpg", io.BytesIO(photo))
+        wait_until(lambda: any(event.device_ip == calm.ip for event in site.events(1)))
+    flooding.close()

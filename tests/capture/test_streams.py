@@ -32,9 +32,9 @@ def frame(number: int, clock: float) -> Frame:
     return Frame(BLANK, number, 0, clock)
 
 
-def face(x: float, quality: float) -> Face:
+def face(x: float, quality: float, person: int = 0) -> Face:
     box = np.array([x, 0, x + 100, 100], np.float32)
-    return Face(box, np.zeros((5, 2), np.float32), 0.9, quality, np.zeros(4, np.float32), BLANK)
+    return Face(box, np.zeros((5, 2), np.float32), 0.9, quality, np.eye(4, dtype=np.float32)[person], BLANK)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -65,6 +65,14 @@ def test_two_faces_are_two_tracks_and_one_that_comes_back_is_a_new_one() -> None
     assert len(due) == 3
 
 
+def test_who_steps_into_anothers_place_is_given_out_too() -> None:
+    tracker = Tracker()
+    due = []
+    for number in range(10):
+        due += tracker.follow(frame(number, number * 0.1), [face(0, 0.5, person=number // 5)])
+    assert [int(track.face.embedding.argmax()) for track in due] == [0, 1]
+
+
 def test_the_order_of_the_faces_does_not_matter() -> None:
     tracker = Tracker()
     tracker.follow(frame(0, 0.0), [face(0, 0.1), face(300, 0.2)])
@@ -82,7 +90,7 @@ def test_a_face_that_leaves_at_once_is_given_out_too() -> None:
 def clip(tmp_path: Path, obama: Image) -> Path:
     """Two seconds of a portrait that moves over a grey background."""
     path = tmp_path / "clip.avi"
-    portrait = cv2.resize(obama, (320, 400))
+    portrait = cv2.resize(obama, (320, 320 * obama.shape[0] // obama.shape[1]))[:400]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 480))
     for number in range(20):
         canvas = np.full((480, 640, 3), 128, np.uint8)
@@ -233,3 +241,49 @@ def test_garbage_is_no_stream_and_is_tried_again(tmp_path: Path, content: bytes,
         file.write_bytes(clip.read_bytes())
         assert source.next(0, 20) is not None
         assert source.problem == ""
+
+
+def test_four_static_and_two_dynamic_cameras_are_watched_at_once(
+    watch: Watch, enrol: Enrol, clip: Path
+) -> None:
+    enrol("E1", "barack_obama/obama.jpg")
+    kinds = {f"10.0.1.{one}": "2" if one < 4 else "3" for one in range(6)}
+    for ip, kind in kinds.items():
+        watch.put(DeviceRow(ip, kind, "hall", stream_url=str(clip)))
+    wait_until(lambda: {event.device_ip for event in watch.events()} == set(kinds), 60)
+    assert {event.device_ip: event.device_type for event in watch.events()} == kinds
+
+
+def jpeg(height: int, width: int, grey: int) -> bytes:
+    return bytes(cv2.imencode(".jpg", np.full((height, width, 3), grey, np.uint8))[1])
+
+
+def test_a_stream_may_change_its_resolution_and_hold_garbage(tmp_path: Path) -> None:
+    """Given a motion-JPEG stream of dark frames, rubbish, and light frames of another size; then both come."""
+    file = tmp_path / "camera.mjpeg"
+    file.write_bytes(jpeg(240, 320, 40) * 20 + b"rubbish" * 999 + jpeg(480, 640, 200) * 20)
+    greys: set[float] = set()
+    number = 0
+    with FrameSource(str(file), "hall", pauses=Pauses(0.01, 0.05)) as source:
+        end = time.monotonic() + 30
+        while len(greys) < 2 and time.monotonic() < end:
+            shown = source.next(number, 5)
+            if shown is not None:
+                number = shown.number
+                greys.add(round(float(shown.image.mean()), -1))
+    assert greys == {40, 200}
+
+
+def test_people_are_recognised_over_a_change_of_resolution(
+    watch: Watch, enrol: Enrol, tmp_path: Path, obama: Image, biden: Image
+) -> None:
+    enrol("E1", "barack_obama/obama.jpg")
+    enrol("E2", "joe_biden/biden.jpg")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(12):
+        person, height = (obama, 300) if number < 6 else (biden, 600)
+        picture = cv2.resize(person, (height * person.shape[1] // person.shape[0], height))
+        cv2.imwrite(str(folder / f"{number:02}.png"), picture)
+    watch.put(DeviceRow("10.0.0.18", "2", "hall", stream_url=str(folder)))
+    wait_until(lambda: {event.identity_id for event in watch.events()} == {"E1", "E2"})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from sophon.cli import app
@@ -55,6 +56,14 @@ def test_an_event_is_shown_with_its_pictures(data_dir: Path, tmp_path: Path) -> 
     shown = orjson.loads(run(data_dir, "events", "show", "3", "--json", "--save", str(tmp_path / "out")))
     assert shown["refused_by"] == {"http://a": "HTTP 400"}
     assert [Path(file).read_bytes() for file in shown["pictures"]] == [b"\xff\xd8spot", b"\xff\xd8face"]
+
+
+def test_the_pictures_are_opened_in_a_viewer(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The viewer is feigned: this machine has none."""
+    opened: list[bytes] = []
+    monkeypatch.setattr(typer, "launch", lambda file: opened.append(Path(file).read_bytes()))
+    run(data_dir, "events", "show", "3", "--open")
+    assert opened == [b"\xff\xd8spot", b"\xff\xd8face"]
 
 
 def test_a_csv_holds_no_formula(data_dir: Path, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
+from sophon.commands.add_users_plus import ENROLMENT_NICENESS
 from sophon.contract import Person, PersonInfo, encode_photo
 from sophon.engine import FaceEngine
 from sophon.platform import PlatformClient
 from sophon.sim import ReferencePlatform
+from sophon.store import FaceRow
 from tests.commands.rig import Rig
 
 Json = dict[str, Any]
@@ -272,3 +277,18 @@ def test_a_broken_envelope_changes_nothing(rig: Rig, broken: Json) -> None:
     assert answer["messageId"] == "m"
     assert answer["detail"]
     assert rig.people() == set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority per thread")
+def test_enrolment_gives_way_to_recognition(rig: Rig, obama: bytes) -> None:
+    """Given an enrolment; when its photographs are judged; then in threads of lower priority than the process has."""
+    nicenesses: list[int] = []
+    portrait = rig.box.portrait
+
+    def noting(photo: bytes, level: str) -> FaceRow:
+        nicenesses.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return portrait(photo, level)
+
+    rig.box.portrait = noting  # type: ignore[method-assign]
+    rig.do(inline(person("A", obama)))
+    assert nicenesses == [max(ENROLMENT_NICENESS, os.getpriority(os.PRIO_PROCESS, 0))]

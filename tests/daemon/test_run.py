@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 import orjson
 import pytest
 
@@ -31,7 +33,7 @@ from sophon.contract import (
 )
 from sophon.photo_key import photo_keeping
 from sophon.sim import BrokerNode, PlatformDesk, ReferencePlatform
-from sophon.store import Store
+from sophon.store import DeviceRow, Store
 from tests.daemon.box_process import BoxProcess
 
 DEV_SNO = "BOXA0001"
@@ -211,18 +213,26 @@ def test_metrics_tell_what_the_status_tells(
     tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, desk: PlatformDesk
 ) -> None:
     port = free_port()
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    assert cv2.imwrite(str(frames / "1.png"), np.zeros((48, 64, 3), np.uint8))
+    with Store(tmp_path / "data") as store, store.write() as transaction:
+        transaction.devices.put(DeviceRow("10.0.0.11", "3", "hall", stream_url=str(frames)))
     with BoxProcess(tmp_path / "data", platform.login_url, DEV_SNO, metrics_port=port):
         desk.call(DeleteUsers(userid_list=["E9"]))
         found: dict[str, str] = {}
         for _ in range(50):
             text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
             found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and line[0] != "#")
-            if found.get("sophon_commands_total") == "1.0" and found.get("sophon_consuming") == "1.0":
+            counted = {"sophon_commands_total": "1.0", "sophon_consuming": "1.0"}.items() <= found.items()
+            if counted and 'sophon_frame_age_seconds{device="10.0.0.11"}' in found:
                 break
             time.sleep(0.2)
     assert found["sophon_commands_total"] == "1.0"
     assert found['sophon_link_up{link="results"}'] == "1.0"
     assert found["sophon_people"] == "0.0"
+    assert float(found['sophon_frame_age_seconds{device="10.0.0.11"}']) >= 0
+    assert float(found['sophon_captures_total{what="frames"}']) >= 1
 
 
 def test_the_api_compares_a_picture(
@@ -312,7 +322,11 @@ def test_a_wrong_configuration_ends_with_status_78(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_another_key_of_the_photographs_ends_with_status_78(tmp_path: Path) -> None:
-    for key, problem in (({}, "is required"), ({"enrolment_photos_key": "22" * 32}, "not the key")):
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({}, "is required"),
+        ({"enrolment_photos_key": "22" * 32}, "not the key"),
+    )
+    for key, problem in cases:
         with Store(tmp_path / "data", photos=photo_keeping("encrypt", "11" * 32)) as store:
             store.convert_photos()
         box = BoxProcess(tmp_path / "data", "http://127.0.0.1:9/login", enrolment_photos="encrypt", **key)

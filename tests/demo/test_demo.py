@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from sophon.cli import app
-from sophon.contract import AddUsersPlus, Fiqa, parse_command, parse_result
+from sophon.contract import AddUsersPlus, Event, Fiqa, parse_command, parse_result
 from sophon.demo.cast import cast_of
-from sophon.demo.story import Finding, Step, as_expected
+from sophon.demo.finding import Finding, Step, as_expected
+from sophon.demo.watch import Passage, Passer, compare
+from sophon.recognition import PersonType
 from sophon.sim import people_in
+from sophon.store import DeviceRow
 from tests.sim.processes import processes_that_name
 
 
@@ -34,16 +37,26 @@ def steps(findings: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(finding["step"] for finding in findings))
 
 
-@pytest.mark.parametrize("how", [("--no-broker",), ()], ids=["in process", "over RabbitMQ"])
-def test_the_main_job_is_done_on_official_portraits(
-    portraits: Path, tmp_path: Path, how: tuple[str, ...]
-) -> None:
-    status, findings = run_demo(tmp_path, *how)
+@dataclass(frozen=True)
+class Run:
+    status: int
+    findings: list[dict[str, Any]]
+    out: Path
 
-    assert [finding for finding in findings if not finding["ok"]] == []
-    assert status == 0
-    assert steps(findings) == ["enrol", "recognise", "judge", "delete"]
-    got = {(finding["step"], finding["got"]) for finding in findings}
+
+@pytest.fixture(scope="module", params=[("--no-broker",), ()], ids=["in process", "over RabbitMQ"])
+def run(request: pytest.FixtureRequest, portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The demo, once for each way."""
+    folder = tmp_path_factory.mktemp("demo")
+    status, findings = run_demo(folder, *request.param)
+    return Run(status, findings, folder / "out")
+
+
+def test_the_main_job_is_done_on_official_portraits(run: Run) -> None:
+    assert [finding for finding in run.findings if not finding["ok"]] == []
+    assert run.status == 0
+    assert steps(run.findings) == ["enrol", "recognise", "judge", "watch", "delete"]
+    got = {(finding["step"], finding["got"]) for finding in run.findings}
     assert ("enrol", "enrolled") in got
     assert ("recognise", "Barack Obama") in got
     assert ("recognise", "stranger") in got
@@ -51,17 +64,46 @@ def test_the_main_job_is_done_on_official_portraits(
     assert ("delete", "stranger") in got
 
 
-def test_it_leaves_a_contact_sheet_and_the_raw_messages(portraits: Path, tmp_path: Path) -> None:
-    run_demo(tmp_path, "--no-broker")
+def test_the_platform_receives_who_passes_the_pad_and_the_cameras(run: Run) -> None:
+    told = {
+        finding["title"]: finding["got"].partition("; live")[0]
+        for finding in run.findings
+        if finding["step"] == "watch"
+    }
 
-    sheet = cv2.imread(str(tmp_path / "out" / "contact-sheet.png"))
+    assert told == {
+        "Joe Biden": "on the blacklist",
+        "pad at the door: Barack Obama": "Barack Obama, employee; door opens",
+        "pad at the door: Eileen Collins": "Eileen Collins, stranger; door stays shut",
+        "pad at the door: Joe Biden": "Joe Biden, blacklist; alarm",
+        "snapshot camera: Barack Obama": "Barack Obama, employee",
+        "snapshot camera: Eileen Collins": "Eileen Collins, stranger",
+        "snapshot camera: Joe Biden": "Joe Biden, blacklist",
+        "IP camera: Barack Obama": "Barack Obama, employee",
+        "IP camera: Eileen Collins": "Eileen Collins, stranger",
+        "IP camera: Joe Biden": "Joe Biden, blacklist",
+    }
+
+
+def test_it_leaves_a_contact_sheet_and_the_raw_messages(run: Run) -> None:
+    sheet = cv2.imread(str(run.out / "contact-sheet.png"))
     assert sheet is not None
     assert sheet.shape[1] > 1000
-    messages = sorted((tmp_path / "out" / "messages").iterdir())
+    messages = sorted((run.out / "messages").iterdir())
     to_box = [parse_command(file.read_bytes()) for file in messages if "-to-box-" in file.name]
     from_box = [parse_result(file.read_bytes()) for file in messages if "-from-box-" in file.name]
     assert len(to_box) == len(from_box) == len(messages) / 2
     assert {type(command) for command in to_box} >= {AddUsersPlus, Fiqa}
+
+
+def test_the_tables_show_the_platforms_events_beside_the_truth(portraits: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sophon", "demo", "--no-broker", "--out", str(tmp_path / "out")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+
+    heading = next(line for line in shown.splitlines() if "the truth" in line)
+    assert "the platform received" in heading
+    assert "simulated sub-devices" in shown
+    assert "watch     10 of 10 as expected" in shown
 
 
 @pytest.mark.slow
@@ -150,3 +192,37 @@ def test_of_many_recognitions_few_may_be_wrong() -> None:
     assert as_expected([*others, *right, *[miss] * 30], most_misses=0.15)
     assert not as_expected([*others, *right, *[miss] * 31], most_misses=0.15)
     assert not as_expected([*others, *right, miss])
+
+
+PAD = DeviceRow("10.0.0.1", "4", "pad")
+
+
+def event(identity_id: str, person_type: PersonType, device_ip: str = PAD.ip) -> Event:
+    where = {"device_ip": device_ip, "device_type": "4", "grab_fiqa_info": {}, "box_fiqa_info": {}}
+    return Event.model_validate(
+        {
+            "identity_id": identity_id,
+            "identity_name": identity_id,
+            "group_name": "default_group",
+            "timestamp": 1000,
+            "score": 0.9,
+            "ext_data": {**where, "person_type": int(person_type)},
+        }
+    )
+
+
+def test_an_event_that_is_missing_wrong_or_without_its_order_is_not_as_expected() -> None:
+    ann = Passer("Ann", Path("ann.jpg"), "E1", PersonType.EMPLOYEE)
+    opened = Passage(PAD, ann, has_door=True, order="opendoor")
+    told = event("E1", PersonType.EMPLOYEE)
+
+    assert [one.ok for one in compare([opened], [told], [(1.2, told)])] == [True]
+    assert compare([opened], [told], [(1.2, told)])[0].got == "Ann, employee; door opens; live after 200 ms"
+    assert [one.ok for one in compare([opened], [], [])] == [False]
+    assert [one.ok for one in compare([replace(opened, order=None)], [told], [])] == [False]
+    for untrue in (
+        event("E2", PersonType.EMPLOYEE),
+        event("E1", PersonType.BLACKLIST),
+        event("E1", PersonType.EMPLOYEE, "10.0.0.9"),
+    ):
+        assert [one.ok for one in compare([opened], [told, untrue], [])] == [True, False]

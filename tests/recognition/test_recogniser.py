@@ -73,6 +73,18 @@ def test_someone_known_makes_an_event_with_pictures(
     assert len(watcher.recogniser._box.engine.analyze(pictures.face)) == 1
 
 
+def test_the_margin_is_how_far_the_next_best_person_is_below(
+    watcher: Watcher, enrol: Enrol, obama: Image
+) -> None:
+    enrol("E1", ENROLLED)
+    (alone,) = watcher.recogniser.recognise(Capture.now(obama, GATE))
+    enrol("E2", "joe_biden/biden.jpg")
+    (beside,) = watcher.recogniser.recognise(Capture.now(obama, CAMERA))
+    assert alone.margin == alone.score
+    assert 0 < beside.margin <= beside.score
+    assert watcher.events()[1].details["score_margin"] == round(beside.margin, 4)
+
+
 def test_a_stranger_keeps_one_id_while_in_view(watcher: Watcher, obama: Image, biden: Image) -> None:
     for image, device in ((obama, GATE), (obama, CAMERA), (biden, GATE)):
         (decision,) = watcher.recogniser.recognise(Capture.now(image, device))
@@ -99,6 +111,23 @@ def test_the_cooldown_ends() -> None:
     passed = []
     for clock[0] in (0.0, 4.9, 5.1, 6.0):
         passed.append(cooldown.lets_through("10.0.0.7", "E1"))
+    assert passed == [True, False, True, False]
+
+
+def test_who_was_seen_too_late_is_told_of_again_in_time_and_then_no_more(
+    watcher: Watcher, enrol: Enrol, obama: Image
+) -> None:
+    enrol("E1", ENROLLED)
+    in_time = -60.0  # however busy the machine is
+    for age in (0.9, 0.8, in_time, in_time):
+        watcher.recogniser.recognise(Capture(obama, GATE, at=1000, clock=time.monotonic() - age))
+    assert [event.identity_id for event in watcher.events()] == ["E1", "E1"]
+    assert watcher.recogniser.counts["suppressed"] == 2
+
+
+def test_a_late_sighting_is_followed_by_one_in_time_only() -> None:
+    cooldown = Cooldown(5.0, lambda: 0.0)
+    passed = [cooldown.lets_through("10.0.0.7", "E1", fresh=fresh) for fresh in (False, False, True, True)]
     assert passed == [True, False, True, False]
 
 

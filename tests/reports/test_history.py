@@ -16,7 +16,7 @@ from sophon.reports.event_message import EventForm
 from sophon.reports.history import HistoryUpload
 from sophon.reports.receivers import HistoryReceiver
 from sophon.store import Store
-from tests.reports.conftest import add_events
+from tests.reports.conftest import PICTURES, add_events, event
 from tests.reports.receiver import CUT, Receiver
 
 Post = Callable[[str, Body], bytes]
@@ -66,6 +66,16 @@ def test_events_arrive_in_order_and_new_ones_follow(store: Store, post: Post) ->
         add_events(store, 3, start=130)
         assert numbers(receiver.wait_for(133)) == list(range(133))
         wait_until(lambda: cursor(store, receiver) == 133)
+
+
+def test_a_clock_that_jumps_back_changes_neither_order_nor_cursor(store: Store, post: Post) -> None:
+    with Receiver() as receiver, uploading(store, receiver, post):
+        for number, at in enumerate((9_000, 5_000, 1, 7_000)):
+            with store.write() as transaction:
+                transaction.events.add(event(number, at=at), PICTURES)
+            receiver.wait_for(number + 1)
+        assert [body["timestamp"] for _, body in receiver.stored] == [9_000, 5_000, 1, 7_000]
+        wait_until(lambda: cursor(store, receiver) == 4)
 
 
 def test_a_list_holds_at_most_a_hundred(store: Store, post: Post) -> None:

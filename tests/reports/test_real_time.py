@@ -13,7 +13,7 @@ from sophon.platform import PlatformClient
 from sophon.recognition import Capture, Decision, PersonType, Sighting
 from sophon.reports.event_message import EventForm
 from sophon.reports.real_time import RealTimePush
-from sophon.reports.receivers import RealTimeReceivers
+from sophon.reports.receivers import ContentType, RealTimeReceivers
 from sophon.store import DeviceRow, Store
 from tests.reports.conftest import PICTURES, event
 from tests.reports.receiver import Receiver
@@ -31,7 +31,9 @@ def sighting(number: int = 0, *, age: float = 0.0, identity_id: str | None = Non
 
 
 @contextmanager
-def pushing(store: Store, client: PlatformClient, *urls: str) -> Iterator[RealTimePush]:
+def pushing(
+    store: Store, client: PlatformClient, *urls: str, content_type: ContentType = "json", photo: bool = True
+) -> Iterator[RealTimePush]:
     push = RealTimePush(
         store,
         lambda address, body, seconds: client.post_report(
@@ -39,7 +41,7 @@ def pushing(store: Store, client: PlatformClient, *urls: str) -> Iterator[RealTi
         ),
         lambda: EventForm("BOXA0001"),
     )
-    push.set_receivers(RealTimeReceivers(urls))
+    push.set_receivers(RealTimeReceivers(urls, content_type, photo))
     with push:
         yield push
 
@@ -102,3 +104,24 @@ def test_a_receiver_that_fails_is_not_asked_again(store: Store, client: Platform
         wait_until(lambda: push.counts.get("real_time_failed") == 1)
         time.sleep(0.2)
         assert receiver.calls == 1
+
+
+@pytest.mark.parametrize("photo", [True, False])
+def test_the_enrolment_photo_is_sent_unless_switched_off(
+    store: Store, client: PlatformClient, photo: bool
+) -> None:
+    with Receiver() as receiver, pushing(store, client, receiver.url, photo=photo) as push:
+        push.offer(sighting())
+        (message,) = receiver.wait_for(1)
+    assert ("reg_pic" in message) is photo
+    assert {"spot_pic", "recognize_face"} <= set(message["ext_data"])
+
+
+def test_form_data_is_sent_where_it_is_wanted(store: Store, client: PlatformClient) -> None:
+    with (
+        Receiver() as receiver,
+        pushing(store, client, receiver.url, content_type="form-data") as push,
+    ):
+        push.offer(sighting())
+        (body,) = receiver.wait_for(1)
+    assert b'name="identity_id"\r\n\r\nE0\r\n' in body

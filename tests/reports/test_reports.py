@@ -120,6 +120,28 @@ def test_the_whole_list_comes_at_the_start_and_on_every_change(store: Store) -> 
     assert [one["epIp"] for one in third["deviceList"]] == [CAMERA.ip]
 
 
+def test_the_whole_list_comes_again_with_each_login_even_if_it_answers_the_same(store: Store) -> None:
+    put(store, PAD)
+    with ReferencePlatform() as platform:
+        platform.add_box("BOXA0001", LINES)
+        with PlatformClient(platform.login_url, "BOXA0001") as client:
+            logins = [client.login()]
+            with Reports(
+                store,
+                client,
+                DevicePresence(),
+                login=lambda: logins[-1],
+                identity=lambda: (platform.login_url, "BOXA0001"),
+                version="V2R2C01",
+                sdk_version="",
+            ):
+                platform.wait_for(DEVICES)
+                logins.append(client.login())
+                assert logins[0] == logins[1]
+                first, second = platform.wait_for(DEVICES, 2)
+    assert first.body == second.body
+
+
 @pytest.mark.parametrize(
     ("status", "body"), [(500, b""), (200, b'{"status": 1, "message": "no"}'), (200, b"<html>")]
 )

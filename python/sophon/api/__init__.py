@@ -3,6 +3,16 @@
 from sophon.api.app import guarded_app, make_app
 from sophon.api.guard import Access
 from sophon.api.server import ApiServer, TlsFiles
-from sophon.api.services import Analyses, Services, Station
+from sophon.api.services import Analyses, LoneStation, Services, Station
 
-__all__ = ["Access", "Analyses", "ApiServer", "Services", "Station", "TlsFiles", "guarded_app", "make_app"]
+__all__ = [
+    "Access",
+    "Analyses",
+    "ApiServer",
+    "LoneStation",
+    "Services",
+    "Station",
+    "TlsFiles",
+    "guarded_app",
+    "make_app",
+]

@@ -52,6 +52,31 @@ class Station(Protocol):
         """Refuse an address that this box does not call. Raises RefusedAddressError."""
 
 
+@dataclass(frozen=True)
+class LoneStation:
+    """Stands where an API runs without a daemon: it can't move, has no status, and refuses nothing."""
+
+    dev_sno: str
+    login_url: str
+
+    def move(self, *, dev_sno: str | None = None, login_url: str | None = None) -> None:
+        """Refuse. Raises SophonError NOT_IMPLEMENTED."""
+        raise _no_daemon()
+
+    def report(self) -> StatusReport:
+        """Refuse. Raises SophonError NOT_IMPLEMENTED."""
+        raise _no_daemon()
+
+    def wake(self) -> None:
+        """Nobody to wake."""
+
+    def check_room(self) -> None:
+        """There is always room."""
+
+    def check_callable(self, url: str) -> None:
+        """Nothing is refused."""
+
+
 class Analyses:
     """The turn of photographs at the engine: a bounded number at once, a bounded number waiting."""
 
@@ -87,6 +112,10 @@ class Services:
     """Hears that a sub-device lives."""
     backup_turn: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one backup or restoration under way."""
+
+
+def _no_daemon() -> SophonError:
+    return SophonError(Code.NOT_IMPLEMENTED, "there is no daemon here")
 
 
 def _of_app(request: Request) -> Services:

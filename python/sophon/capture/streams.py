@@ -57,6 +57,7 @@ class Stream:
             if number and frame.number > number + 1:
                 self._recogniser.count("frames_skipped", frame.number - number - 1)
             number = frame.number
+            self._recogniser.count("frames")
             self._presence.saw(self.device.ip)
             try:
                 self._look(frame)

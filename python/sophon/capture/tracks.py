@@ -1,4 +1,4 @@
-"""Faces followed from frame to frame by the overlap of their boxes, each with its best shot."""
+"""Faces followed from frame to frame by place and likeness, each with its best shot."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from sophon.engine import Face
 from sophon.recognition import iou
 
 SAME_FACE_IOU = 0.3
+# Who steps into another's place is someone else. A face that turns away may begin a second track: that costs a
+# comparison, a person passed over costs a person.
+SAME_FACE_COSINE = 0.3
 # A track is judged by its best shot of the first so many seconds: longer would be late for a door.
 BEST_SHOT_S = 0.2
 LOST_S = 1.0
@@ -38,8 +41,9 @@ class Tracker:
         self._tracks = [track for track in self._tracks if frame.clock - track.seen_at < LOST_S]
         free = list(self._tracks)
         for face in faces:
-            track = max(free, key=lambda one: iou(one.last.bbox, face.bbox), default=None)
-            if track is None or iou(track.last.bbox, face.bbox) < SAME_FACE_IOU:
+            likely = [track for track in free if _continues(track, face)]
+            track = max(likely, key=lambda one: iou(one.last.bbox, face.bbox), default=None)
+            if track is None:
                 self._tracks.append(Track(frame, face, face, frame.clock, frame.clock))
                 continue
             free.remove(track)
@@ -55,3 +59,8 @@ class Tracker:
         for track in due:
             track.is_judged = True
         return due
+
+
+def _continues(track: Track, face: Face) -> bool:
+    likeness = float(track.last.embedding @ face.embedding)
+    return iou(track.last.bbox, face.bbox) >= SAME_FACE_IOU and likeness >= SAME_FACE_COSINE

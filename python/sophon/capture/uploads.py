@@ -57,6 +57,7 @@ class Uploads:
         if file.suffix.lower() == ".json":
             self._send_json.add(device.ip)
             return
+        self._recogniser.count("uploads")
         taken = self._folder / str(next(self._numbers))
         file.replace(taken)
         json = file.with_suffix(".json")

@@ -22,12 +22,15 @@ from sophon.contract import FIQA_LEVELS, FiqaLevel
 from sophon.demo.box_under_demo import BoxUnderDemo, daemon_box, in_process_box
 from sophon.demo.cast import Candidate, Cast, cast_of
 from sophon.demo.contact_sheet import draw
-from sophon.demo.story import MOST_MISSES, Finding, ShowProgress, Step, Story, as_expected
+from sophon.demo.finding import MOST_MISSES, Finding, Step, as_expected
+from sophon.demo.story import ShowProgress, Story
+from sophon.demo.watch import Watch
 from sophon.errors import Code, SophonError
 from sophon.logs import configure_logs
 from sophon.sim import QueueMessage, ReferencePlatform, find_broker, people_in
 from sophon.sim.portraits import fetch_portraits
 from sophon.sim.reference_platform import PHOTOS_PATH, PhotoWay
+from sophon.sim.relay import SimulatedRelay
 
 LINES_PER_STEP = 14
 PIPED_WIDTH = 120
@@ -72,9 +75,10 @@ def demo(
         bool, typer.Option("--json", help="Print the findings as JSON, one object per line.")
     ] = False,
 ) -> None:
-    """Show the main job: enrol people by message, recognise them, keep strangers out, judge photographs, delete.
+    """Show the main job: enrol people by message, recognise them, judge photographs, watch who passes, delete.
 
-    A private RabbitMQ node, a management platform and the box's daemon are started for it, in a temporary directory, on
+    People pass a pad with a door and two cameras, one of them on the blacklist, one a stranger; these sub-devices are
+    simulated, what they send is not. What the platform received of it is shown beside the truth. A private RabbitMQ node, a management platform and the box's daemon are started for it, in a temporary directory, on
     free ports. Exit status 1 if anything expected did not happen.
     """
     level = level or ("high" if photos is None else "middle")
@@ -86,10 +90,11 @@ def demo(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sophon-demo-")))
         cast = _cast(photos, folder, level, people)
-        platform = stack.enter_context(ReferencePlatform())
+        platform = stack.enter_context(ReferencePlatform(record_upload_period=1))
         _tell_platform(platform, cast.candidates)
         box = _start(stack, platform, folder, no_broker)
-        findings = list(Story(box, cast, _Bars()).tell())
+        watch = Watch(box, platform, stack.enter_context(SimulatedRelay()), folder / "frames")
+        findings = list(Story(box, cast, watch, _Bars()).tell())
         messages = box.messages()
         _write(out, findings, messages)
     as_hoped = as_expected(findings, 0.0 if photos is None else MOST_MISSES)
@@ -183,31 +188,50 @@ def _plain(finding: Finding) -> dict[str, object]:
 
 def _print(findings: Sequence[Finding], as_hoped: bool, no_broker: bool) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    table = Table(title="Sophon demo" + (", without a broker" if no_broker else ""))
-    for column in ("step", "who or what", "expected", "happened", "score", "quality", ""):
-        table.add_column(column, justify="right" if column in ("score", "quality") else "left")
-    for step in Step:
-        lines = [finding for finding in findings if finding.step is step]
-        shown = (
-            sorted(lines, key=lambda finding: finding.ok)[:LINES_PER_STEP]
-            if len(lines) > LINES_PER_STEP
-            else lines
+    alone = [step for step in Step if step is not Step.WATCH]
+    console.print(
+        _table(
+            "Sophon demo" + (", without a broker" if no_broker else ""),
+            ("step", "who or what", "expected", "happened", "score", "quality", ""),
+            [[_cells(one) for one in _most_telling(findings, step)] for step in alone],
         )
-        for finding in shown:
-            table.add_row(*_cells(finding))
-        if len(lines) > len(shown):
-            table.add_row(step.value, f"… and {len(lines) - len(shown)} more", "", "", "", "", "")
-        table.add_section()
-    console.print(table)
+    )
+    console.print(
+        _table(
+            "people pass simulated sub-devices: HTTP, FTP, frames and the relay's orders are real",
+            ("where and who", "the truth", "the platform received", "score", ""),
+            [[_watch_cells(one) for one in _most_telling(findings, Step.WATCH)]],
+        )
+    )
     for step in Step:
         lines = [finding for finding in findings if finding.step is step]
         wrong = sum(not finding.ok for finding in lines)
         misses = sum(finding.is_miss for finding in lines)
         explained = f"; {misses} not recognised, {wrong - misses} otherwise" if misses else ""
-        console.print(f"{step.value:9} {len(lines) - wrong} of {len(lines)} as expected{explained}")
+        hidden = f"; {len(lines) - LINES_PER_STEP} not shown" if len(lines) > LINES_PER_STEP else ""
+        console.print(f"{step.value:9} {len(lines) - wrong} of {len(lines)} as expected{explained}{hidden}")
     console.print(
         "[bold green]everything expected happened[/]" if as_hoped else "[bold red]NOT as expected[/]"
     )
+
+
+def _table(title: str, columns: Sequence[str], sections: Sequence[Sequence[tuple[str, ...]]]) -> Table:
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("score", "quality") else "left")
+    for section in sections:
+        for cells in section:
+            table.add_row(*cells)
+        table.add_section()
+    return table
+
+
+def _most_telling(findings: Sequence[Finding], step: Step) -> list[Finding]:
+    """A step's findings, of very many those first that did not come as expected."""
+    lines = [finding for finding in findings if finding.step is step]
+    if len(lines) <= LINES_PER_STEP:
+        return lines
+    return sorted(lines, key=lambda finding: finding.ok)[:LINES_PER_STEP]
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
@@ -220,3 +244,9 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         "" if finding.face is None else f"{finding.face.score:.2f}",
         "[green]✓[/]" if finding.ok else "[bold red]✗[/]",
     )
+
+
+def _watch_cells(finding: Finding) -> tuple[str, ...]:
+    """Neither the step, which is the table's, nor a quality."""
+    cells = _cells(finding)
+    return (*cells[1:5], cells[-1])

@@ -1,1 +1,1 @@
-"""The main job, shown on real photographs: enrol, refuse, recognise, judge, delete."""
+"""The main job, shown on real photographs: enrol, refuse, recognise, judge, watch who passes, delete."""

@@ -10,30 +10,35 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
+from sophon.api import Access, Analyses, ApiServer, LoneStation, Services, guarded_app
+from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.calibration import load_calibration
 from sophon.commands import Enroller, Executor
+from sophon.config import ENVIRONMENT_PREFIX, Settings
 from sophon.contract import AnyResult, Command, ErrorResponse, RabbitMq, encode_photo, parse_result
 from sophon.engine import FaceEngine
 from sophon.errors import Code, SophonError
 from sophon.models import ModelPack
+from sophon.pipeline import RecognitionPipeline
 from sophon.platform import PlatformClient
 from sophon.sim import BrokerNode, PlatformDesk, QueueMessage, ReferencePlatform
-from sophon.store import Kind, Store
-from sophon.tokens import Role, new_token
+from sophon.store import DeviceRow, Kind, Store
+from sophon.tokens import Role, TokenCheck, new_token
 
 DEV_SNO = "DEMO0001"
 READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
-RECOGNISE_SECONDS = 30.0
+CALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -45,48 +50,31 @@ class Recognised:
     problem: str = ""
 
 
-class BoxUnderDemo(Protocol):
-    """What the demo asks of a box."""
+class BoxUnderDemo(ABC):
+    """What the demo asks of a box; only the way of the commands differs.
 
+    Attributes:
+        http: calls its HTTP API, as an administrator.
+        ftp_port: where its snapshot cameras upload to.
+        data_dir: where it keeps its data; others may look at it beside the box, as `sophon events` does.
+    """
+
+    def __init__(self, settings: Settings, http: httpx.Client) -> None:
+        self.http, self.ftp_port, self.data_dir = http, settings.ftp_port, settings.data_dir
+
+    @abstractmethod
     def call(self, command: Command, seconds: float) -> AnyResult:
         """Carry out a command and give back its result."""
 
-    def recognise(self, photo: bytes) -> Recognised:
-        """Compare the largest face of a picture with everybody enrolled."""
-
+    @abstractmethod
     def messages(self) -> list[QueueMessage]:
         """Every message so far, in both directions."""
 
-
-@contextlib.contextmanager
-def daemon_box(platform: ReferencePlatform, folder: Path) -> Iterator[BoxUnderDemo]:
-    """A private RabbitMQ node, and `sophon run` as a process of its own."""
-    with BrokerNode() as node:
-        lines = node.add_box(DEV_SNO)
-        platform.add_box(DEV_SNO, lines)
-        port = _free_port()
-        with Store(folder / "box") as store, store.write() as transaction:
-            _, token = new_token(transaction, Role.DEVICE, "demo")
-        with (
-            _daemon(platform.login_url, folder, port),
-            PlatformDesk(lines) as desk,
-            httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as http,
-        ):
-            yield _DaemonBox(desk, http, f"http://127.0.0.1:{port}")
-
-
-class _DaemonBox:
-    def __init__(self, desk: PlatformDesk, http: httpx.Client, root: str) -> None:
-        self._desk, self._http, self._root = desk, http, root
-
-    def call(self, command: Command, seconds: float) -> AnyResult:
-        return self._desk.call(command, seconds)
-
-    def recognise(self, photo: bytes) -> Recognised:
-        response = self._http.post(
-            f"{self._root}/SophonMatch/api/PictureMatch",
-            json={"rgb_image_base64": encode_photo(photo)},
-            timeout=RECOGNISE_SECONDS,
+    def recognise(self, photo: bytes, *, device_ip: str | None = None) -> Recognised:
+        """Compare the largest face of a picture with everybody enrolled, as the picture of a sub-device if one is named."""
+        device = {} if device_ip is None else {"device_ip": device_ip}
+        response = self.http.post(
+            "/SophonMatch/api/PictureMatch", json={"rgb_image_base64": encode_photo(photo), **device}
         )
         if response.status_code != 200:
             error = ErrorResponse.model_validate(response.json()).error
@@ -94,22 +82,64 @@ class _DaemonBox:
         data = response.json()["data"]
         return Recognised(data["identity_id"] if data["retcode"] == "1" else None, data["score"])
 
+    def attach(self, device: DeviceRow) -> None:
+        """Configure a sub-device, as `sophon devices add` does beside a box that runs."""
+        with Store(self.data_dir, exclusive=False) as store, store.write() as transaction:
+            transaction.devices.put(device)
+
+    def detach(self, device_ip: str) -> None:
+        """Take a sub-device away."""
+        with Store(self.data_dir, exclusive=False) as store, store.write() as transaction:
+            transaction.devices.remove(device_ip)
+
+
+@contextlib.contextmanager
+def daemon_box(
+    platform: ReferencePlatform,
+    folder: Path,
+    *,
+    prepare: Callable[[Store], None] = lambda _store: None,
+    **settings_besides: Any,
+) -> Iterator[BoxUnderDemo]:
+    """A private RabbitMQ node, and `sophon run` as a process of its own.
+
+    ``prepare`` is called with the store before the daemon has it; ``settings_besides`` are settings of the daemon.
+    """
+    with BrokerNode() as node:
+        lines = node.add_box(DEV_SNO)
+        platform.add_box(DEV_SNO, lines)
+        settings = _settings(platform, folder).model_copy(update=settings_besides)
+        with Store(settings.data_dir) as store:
+            prepare(store)
+            token = _token(store)
+        with (
+            _daemon(settings, folder / "box.log"),
+            PlatformDesk(lines) as desk,
+            _api_client(settings, token) as http,
+        ):
+            yield _DaemonBox(settings, http, desk)
+
+
+class _DaemonBox(BoxUnderDemo):
+    def __init__(self, settings: Settings, http: httpx.Client, desk: PlatformDesk) -> None:
+        super().__init__(settings, http)
+        self._desk = desk
+
+    def call(self, command: Command, seconds: float) -> AnyResult:
+        return self._desk.call(command, seconds)
+
     def messages(self) -> list[QueueMessage]:
         return list(self._desk.messages)
 
 
 @contextlib.contextmanager
-def _daemon(login_url: str, folder: Path, port: int) -> Iterator[None]:
+def _daemon(settings: Settings, log: Path) -> Iterator[None]:
     """`sophon run`, until the block ends."""
     own = {
-        "SOPHON_DATA_DIR": str(folder / "box"),
-        "SOPHON_LOGIN_URL": login_url,
-        "SOPHON_DEV_SNO": DEV_SNO,
-        "SOPHON_HTTP_PORT": str(port),
+        ENVIRONMENT_PREFIX + name.upper(): str(getattr(settings, name)) for name in settings.model_fields_set
     }
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SOPHON_")}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ENVIRONMENT_PREFIX)}
     kept |= {key: os.environ[key] for key in ("SOPHON_MODEL_DIR", "SOPHON_ISA") if key in os.environ}
-    log = folder / "box.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "sophon", "run"],
@@ -153,28 +183,56 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextlib.contextmanager
 def in_process_box(platform: ReferencePlatform, folder: Path) -> Iterator[BoxUnderDemo]:
-    """The box's own handlers, store and platform line, fed by hand; there is no broker and no daemon."""
+    """The box's own handlers, store, pipeline, API and platform line; there is no broker and no daemon."""
     no_broker = RabbitMq(
         host="127.0.0.1", port=1, login="", password=SecretStr(""), queue="none", un_need_bind_exchange=True
     )
     platform.add_box(DEV_SNO, no_broker)
+    settings = _settings(platform, folder)
     models = ModelPack.load()
     with (
-        Store(folder / "box") as store,
+        Store(settings.data_dir) as store,
         FaceEngine(models) as engine,
-        PlatformClient(platform.login_url, DEV_SNO) as client,
+        PlatformClient(settings.login_url, DEV_SNO) as client,
     ):
         box = Box(store, engine, calibration=load_calibration(models.directory, engine.making_id))
         box.load()
-        client.login()
+        login = client.login()
         enroller = Enroller(store, box, client, dev_sno=DEV_SNO)
-        with contextlib.closing(enroller):
-            yield _InProcessBox(store, box, Executor(store, box, enroller, dev_sno=DEV_SNO))
+        with (
+            contextlib.closing(enroller),
+            RecognitionPipeline(
+                settings,
+                store,
+                box,
+                client,
+                login=lambda: login,
+                identity=lambda: (settings.login_url, DEV_SNO),
+            ) as pipeline,
+        ):
+            services = Services(
+                store,
+                box,
+                LoneStation(DEV_SNO, settings.login_url),
+                Analyses(settings.analyses),
+                models,
+                settings.data_dir / "pictures",
+                pipeline.recogniser,
+                pipeline.presence.saw,
+            )
+            app = guarded_app(services, Access(TokenCheck(store), AuditLog(settings.data_dir)))
+            with (
+                ApiServer(app, settings.http_host, settings.http_port),
+                _api_client(settings, _token(store)) as http,
+            ):
+                executor = Executor(store, box, enroller, dev_sno=DEV_SNO)
+                yield _InProcessBox(settings, http, store, executor)
 
 
-class _InProcessBox:
-    def __init__(self, store: Store, box: Box, executor: Executor) -> None:
-        self._store, self._box, self._executor = store, box, executor
+class _InProcessBox(BoxUnderDemo):
+    def __init__(self, settings: Settings, http: httpx.Client, store: Store, executor: Executor) -> None:
+        super().__init__(settings, http)
+        self._store, self._executor = store, executor
         self._messages: list[QueueMessage] = []
 
     def call(self, command: Command, seconds: float) -> AnyResult:
@@ -187,16 +245,33 @@ class _InProcessBox:
         self._messages.append(QueueMessage(False, "in process", row.body, row.message_id))
         return parse_result(row.body)
 
-    def recognise(self, photo: bytes) -> Recognised:
-        try:
-            comparison = self._box.compare(photo)
-        except SophonError as error:
-            return Recognised(None, 0.0, "" if error.code is Code.EMPTY_GROUP else str(error))
-        person = comparison.person
-        return Recognised(person.identity_id if person else None, comparison.score)
-
     def messages(self) -> list[QueueMessage]:
         return self._messages
+
+
+def _settings(platform: ReferencePlatform, folder: Path) -> Settings:
+    return Settings(
+        login_url=platform.login_url,
+        dev_sno=DEV_SNO,
+        data_dir=folder / "box",
+        http_port=_free_port(),
+        ftp_port=_free_port(),
+    )
+
+
+def _token(store: Store) -> str:
+    with store.write() as transaction:
+        _, token = new_token(transaction, Role.ADMIN, "demo")
+    return token
+
+
+def _api_client(settings: Settings, token: str) -> httpx.Client:
+    return httpx.Client(
+        base_url=f"http://{settings.http_host}:{settings.http_port}",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=CALL_SECONDS,
+    )
 
 
 def _free_port() -> int:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from pathlib import Path
 from typing import TypeVar
 
 from sophon.contract import (
@@ -23,26 +20,18 @@ from sophon.contract import (
 )
 from sophon.demo.box_under_demo import BoxUnderDemo
 from sophon.demo.cast import Candidate, Cast, Judged, Probe
+from sophon.demo.finding import Finding, Step
+from sophon.demo.watch import Passer, Watch
+from sophon.recognition import PersonType
 from sophon.sim.reference_platform import PEOPLE_PATH
 
 PEOPLE_PER_COMMAND = 5
 COMMAND_SECONDS = 180.0
-#: At most this share of the probes may be taken for somebody else: one minus the contract's 98.5 %.
-MOST_WRONG_NAMES = 0.015
-#: Of one's own photographs, whose quality nobody vouches for, this share may be taken for strangers.
-MOST_MISSES = 0.15
 STRANGER = "stranger"
+#: What a captured face must pass to be compared: the box's own default.
+FILTER_LEVEL: FiqaLevel = "low"
 
 T = TypeVar("T")
-
-
-class Step(Enum):
-    """The parts of the demo."""
-
-    ENROL = "enrol"
-    RECOGNISE = "recognise"
-    JUDGE = "judge"
-    DELETE = "delete"
 
 
 class ShowProgress:
@@ -53,61 +42,31 @@ class ShowProgress:
         return items
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the demo's table; with a photograph, also one picture of its contact sheet.
-
-    ``is_miss``: someone enrolled was taken for a stranger, or their face was not found.
-    """
-
-    step: Step
-    title: str
-    expected: str
-    got: str
-    ok: bool
-    is_miss: bool = False
-    photo: Path | None = None
-    face: FaceQualityRecord | None = None
-    score: float | None = None
-
-
-def as_expected(findings: Sequence[Finding], most_misses: float = 0.0) -> bool:
-    """Whether every step was taken and came as expected.
-
-    Of recognition, a share of `MOST_WRONG_NAMES` and ``most_misses`` may be wrong: of few photographs, none.
-    """
-    probes = [finding for finding in findings if finding.step is Step.RECOGNISE]
-    misses = sum(finding.is_miss for finding in probes)
-    wrong_names = sum(not finding.ok for finding in probes) - misses
-    return (
-        all(any(finding.step is step for finding in findings) for step in Step)
-        and all(finding.ok for finding in findings if finding.step is not Step.RECOGNISE)
-        and wrong_names <= MOST_WRONG_NAMES * len(probes)
-        and misses <= most_misses * len(probes)
-    )
-
-
 class Story:
     """The demo's steps with one box."""
 
-    def __init__(self, box: BoxUnderDemo, cast: Cast, progress: ShowProgress) -> None:
-        self._box, self._cast, self._progress = box, cast, progress
+    def __init__(self, box: BoxUnderDemo, cast: Cast, watch: Watch, progress: ShowProgress) -> None:
+        self._box, self._cast, self._watch, self._progress = box, cast, watch, progress
         self._names = {candidate.identity_id: candidate.name for candidate in cast.candidates}
         self._enrolled: set[str] = set()
 
     def tell(self) -> Iterator[Finding]:
-        """Enrol, recognise, judge, delete."""
+        """Enrol, recognise, judge, watch, delete."""
+        self._watch.attach()
         yield from self._enrol()
-        recognised = []
+        recognised: list[tuple[Probe, float]] = []
         for probe in self._progress("recognise", self._cast.probes):
             finding = self._recognise(Step.RECOGNISE, probe, probe.expected)
-            recognised += [probe] if finding.ok and probe.expected in self._enrolled else []
+            if finding.ok and finding.score is not None:
+                recognised.append((probe, finding.score))
             yield finding
         to_judge = [one for one in self._cast.judged if one.owner is None or one.owner in self._enrolled]
         for judged in self._progress("judge", to_judge):
             yield self._judge(judged)
-        if recognised:
-            yield from self._delete(recognised)
+        yield from self._look_out(recognised)
+        known = [probe for probe, _ in recognised if probe.expected in self._enrolled]
+        if known:
+            yield from self._delete(known)
 
     def _enrol(self) -> Iterator[Finding]:
         everybody = self._cast.candidates
@@ -162,6 +121,38 @@ class Story:
         return Finding(
             Step.JUDGE, judged.title, expected, got, ok, photo=judged.photo, face=faces[0] if faces else None
         )
+
+    def _look_out(self, recognised: Sequence[tuple[Probe, float]]) -> Iterator[Finding]:
+        """Someone enrolled, a stranger and someone who comes on the blacklist pass the sub-devices."""
+        clearest = sorted(recognised, key=lambda one: -one[1])
+        people = self._first_of_each(
+            [probe for probe, _ in clearest if probe.expected in self._enrolled], most=2
+        )
+        strangers = self._first_of_each([probe for probe, _ in reversed(clearest) if probe.expected is None])
+        passers = [self._passer(probe) for probe in [*people[:-1], *strangers]]
+        for probe in people[-1:]:
+            listed, finding = self._watch.blacklist(self._passer(probe))
+            passers.append(listed)
+            yield finding
+        if passers:
+            for part in self._progress("watch", [passers]):
+                yield from self._watch.compare(self._watch.passages(part))
+
+    def _first_of_each(self, probes: Sequence[Probe], most: int = 1) -> list[Probe]:
+        """The first probes of different people that the box's filter lets pass."""
+        found: dict[str | None, Probe] = {}
+        for probe in probes:
+            if len(found) < most and probe.expected not in found:
+                faces = self._assess(probe.photo.read_bytes(), FILTER_LEVEL)
+                if faces and faces[0].fiqa_result:
+                    found[probe.expected] = probe
+        return list(found.values())
+
+    def _passer(self, probe: Probe) -> Passer:
+        is_known = probe.expected is not None
+        name = self._name(probe.expected) if is_known else probe.title.partition(",")[0]
+        person_type = PersonType.EMPLOYEE if is_known else PersonType.STRANGER
+        return Passer(name, probe.photo, probe.expected, person_type)
 
     def _delete(self, recognised: Sequence[Probe]) -> Iterator[Finding]:
         """Delete the first person who was recognised; another one, if there is, must stay known."""

@@ -11,23 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+@dataclass(frozen=True)
+class _Pass:
+    at: float
+    fresh: bool
+
+
 class Cooldown:
-    """Lets a person through once per device within so many seconds since the last time it was let through."""
+    """Lets a person through once per device within so many seconds since the last time it was let through.
+
+    Who was let through too late for a door is let through again when it is in time: the door must not stay shut for them.
+    """
 
     def __init__(self, seconds: float, now: Callable[[], float]) -> None:
         self._seconds, self._now = seconds, now
-        self._passed: dict[tuple[str, str], float] = {}
+        self._passed: dict[tuple[str, str], _Pass] = {}
         self._lock = threading.Lock()
 
-    def lets_through(self, device_ip: str, identity_id: str) -> bool:
-        """Whether this sighting makes an event."""
+    def lets_through(self, device_ip: str, identity_id: str, *, fresh: bool = True) -> bool:
+        """Whether this sighting makes an event; ``fresh``: whether it is in time for a door."""
         now = self._now()
         with self._lock:
-            if now - self._passed.get((device_ip, identity_id), float("-inf")) < self._seconds:
+            last = self._passed.get((device_ip, identity_id))
+            if last is not None and now - last.at < self._seconds and (last.fresh or not fresh):
                 return False
             if len(self._passed) >= 10_000:
-                self._passed = {key: at for key, at in self._passed.items() if now - at < self._seconds}
-            self._passed[device_ip, identity_id] = now
+                self._passed = {key: one for key, one in self._passed.items() if now - one.at < self._seconds}
+            self._passed[device_ip, identity_id] = _Pass(now, fresh)
             return True
 
 

@@ -68,6 +68,11 @@ class Capture:
         """Seconds since the capture."""
         return time.monotonic() - self.clock
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what is decided of it now may still open a door."""
+        return self.age <= DEADLINE_S
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -81,7 +86,7 @@ class Sighting:
     @property
     def is_fresh(self) -> bool:
         """Whether it may still open a door."""
-        return self.capture.age <= DEADLINE_S
+        return self.capture.is_fresh
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ class Recogniser:
         if not decision.is_match:
             identity_id = self._strangers.id_of(face.embedding, self._box.least_cosine)
         self.count(decision.person_type.name.lower())
-        if not self._cooldown.lets_through(device.ip, identity_id):
+        if not self._cooldown.lets_through(device.ip, identity_id, fresh=capture.is_fresh):
             self.count("suppressed")
             return decision
         sighting = Sighting(

@@ -55,8 +55,9 @@ class DeviceReporter:
 
     def offer(self, login: LoginResponse, dev_sno: str, devices: list[DeviceRow]) -> None:
         """Say how things are; whatever is new, also only a login, is reported."""
-        wanted = _Wanted(login, dev_sno, tuple(devices))
-        if wanted != self._wanted:
+        wanted, before = _Wanted(login, dev_sno, tuple(devices)), self._wanted
+        # A platform may answer each login alike, so a new one is known by its being another object.
+        if before is None or wanted != before or login is not before.login:
             self._wanted = wanted
             self._due.set()
 

@@ -85,14 +85,17 @@ class ReferencePlatform:
         host: str = "127.0.0.1",
         port: int = 0,
         protocol_version: Literal["V2R2C01", "V2R1C01"] = "V2R2C01",
+        record_upload_period: int = 5,
+        calls_kept: int = MESSAGES_KEPT,
         on_call: Callable[[ReceivedCall], None] | None = None,
     ) -> None:
         self._host, self._port = host, port
         self._version = protocol_version
+        self._record_upload_period = record_upload_period
         self._on_call = on_call
         self._boxes: dict[str, RabbitMq] = {}
         self._photos: dict[str, bytes | Path] = {}
-        self._received: dict[str, deque[ReceivedCall]] = defaultdict(lambda: deque(maxlen=MESSAGES_KEPT))
+        self._received: dict[str, deque[ReceivedCall]] = defaultdict(lambda: deque(maxlen=calls_kept))
         self._changed = threading.Condition()
         self._misbehaviours: dict[str, _Misbehaviour] = {}
         self._server: uvicorn.Server | None = None
@@ -271,7 +274,7 @@ class ReferencePlatform:
             message="登录成功",
             img_server_addr="",
             record_addr=", ".join(RECORD_PATHS),
-            record_upload_period=5,
+            record_upload_period=self._record_upload_period,
             device_list_info_addr=DEVICES_PATH,
             device_monitor_addr=STATUS_PATH,
             device_monitor_period=20,

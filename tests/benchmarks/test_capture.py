@@ -1,0 +1,22 @@
+"""`python -m benchmarks.capture` measures what it says, however short the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.capture import Mix, measure
+
+
+@pytest.mark.slow
+def test_each_type_of_sub_device_is_measured_beside_an_enrolment(portraits: Path) -> None:
+    (result,) = measure([Mix("all", pads=1, snapshots=1, static=1, dynamic=1)], seconds=10, enrolled=100)
+
+    per_second = result["per_second"]
+    assert per_second["pad answers"] > 0
+    assert per_second["uploads taken"] > 0
+    assert per_second["frames looked at"] > 0
+    assert set(result["decision_ms"]) >= {"pads", "snapshots"}
+    assert len(result["box"]["samples"]) > 3
+    assert result["box"]["rss_mb_last"] > 50
