@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from sophon.allocator import give_memory_back
 from sophon.config import example as example_config
 from sophon.config import load_settings
 from sophon.errors import ConfigError
@@ -61,6 +62,7 @@ def run(
         if workers is not None:
             settings = settings.model_copy(update={"fiqa_workers": workers})
         configure_logs(settings.log_level, settings.log_format)
+        give_memory_back()
         daemon = Daemon(settings, only_fiqa=only is Only.FIQA)
 
         def end(_signal: int, _frame: FrameType | None) -> None:
