@@ -18,7 +18,7 @@ from sophon.api import Access, Analyses, ApiServer, Services, TlsFiles, guarded_
 from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.calibration import load_calibration
-from sophon.commands import Enroller, Executor, Lanes, Room, Trial
+from sophon.commands import Enroller, Executor, Lanes, Room, Trial, forget_names
 from sophon.config import Settings
 from sophon.contract import RabbitMq
 from sophon.engine import FaceEngine
@@ -353,6 +353,7 @@ class Daemon:
             transaction.people.forget_tombstones(
                 before=oldest if oldest is not None else transaction.counters.get("seq") + 1
             )
+        forget_names(self._store)
         self._store.set_reserve_aside()
 
     def _report(self) -> StatusReport:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from sophon.contract import RabbitMq
+from sophon.contract import RabbitMq, encode_photo
 from sophon.engine import FaceEngine
 from sophon.models import ModelPack
 from sophon.platform import PlatformClient
@@ -49,3 +49,8 @@ def rig(tmp_path: Path, engine: FaceEngine, client: PlatformClient) -> Iterator[
 @pytest.fixture
 def people(portraits: Path) -> Path:
     return portraits / "people"
+
+
+@pytest.fixture
+def photo(people: Path) -> str:
+    return encode_photo((people / "barack_obama" / "obama.jpg").read_bytes())

@@ -21,11 +21,6 @@ from tests.commands.rig import Rig
 Json = dict[str, Any]
 
 
-@pytest.fixture
-def photo(people: Path) -> str:
-    return encode_photo((people / "barack_obama" / "obama.jpg").read_bytes())
-
-
 def add(photo: str, *ids: str, **fields: Any) -> Json:
     return {
         "method": "add_users_plus",

@@ -41,6 +41,10 @@ class Erasures:
         self._connection.execute("DELETE FROM erasures")
         Counters(self._connection).set(KNOWN_FROM, seq)
 
+    def since(self, seq: int) -> dict[bytes, int]:
+        """Those deleted by commands after ``seq``: what stands for each, and the command that deleted them."""
+        return dict(self._connection.execute("SELECT digest, seq FROM erasures WHERE seq > ?", (seq,)))
+
     @property
     def known_from(self) -> int:
         """The command from which on deletions are known: of everybody in a backup from before, nothing is known."""

@@ -239,6 +239,17 @@ class Inbox:
         row = self._connection.execute("SELECT result FROM inbox WHERE seq = ?", (seq,)).fetchone()
         return bytes(row[0]) if row and row[0] is not None else b""
 
+    def results(self, method: str, *, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Kept results of a method beyond a command's seq, each with its own, in order."""
+        return self._connection.execute(
+            "SELECT seq, result FROM inbox WHERE method = ? AND seq > ? AND result IS NOT NULL ORDER BY seq LIMIT ?",
+            (method, after, limit),
+        ).fetchall()
+
+    def replace_result(self, seq: int, result: bytes) -> None:
+        """Keep another result for the command."""
+        self._connection.execute("UPDATE inbox SET result = ? WHERE seq = ?", (result, seq))
+
     def oldest_open_seq(self) -> int | None:
         """The oldest command that may still change something."""
         row = self._connection.execute(
