@@ -151,6 +151,7 @@ def _measure(
         sent = sum(camera.sent for camera in cameras) - sent
         people = enrolment.people - people if enrolment is not None else 0
         time.sleep(STATUS_SECONDS)
+        counted_seconds = time.perf_counter() - started
         counts = {name: value - counted.get(name, 0) for name, value in _counts(box)[0].items()}
     for device in devices:
         box.detach(device.ip)
@@ -162,11 +163,11 @@ def _measure(
         "per_second": {
             "pad answers": round(len(answered) / taken, 2),
             "uploads sent": round(sent / taken, 2),
-            "uploads taken": round(counts.get("uploads", 0) / taken, 2),
-            "frames looked at": round(counts.get("frames", 0) / taken, 2),
-            "frames skipped": round(counts.get("frames_skipped", 0) / taken, 2),
-            "pictures recognised": round(counts.get("pictures", 0) / taken, 2),
-            "events": round(counts.get("events", 0) / taken, 2),
+            "uploads taken": round(counts.get("uploads", 0) / counted_seconds, 2),
+            "frames looked at": round(counts.get("frames", 0) / counted_seconds, 2),
+            "frames skipped": round(counts.get("frames_skipped", 0) / counted_seconds, 2),
+            "pictures recognised": round(counts.get("pictures", 0) / counted_seconds, 2),
+            "events": round(counts.get("events", 0) / counted_seconds, 2),
             "people enrolled": round(people / taken, 2),
         },
         "drops": {name: counts[name] for name in DROPS if counts.get(name)}
