@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import Any
 
 from sophon.contract import ContractError, Result, failed
@@ -46,8 +47,7 @@ def is_delivered(snapshot: Snapshot, seq: int) -> bool:
     row = snapshot.inbox.by_seq(seq)
     if row is None:
         return True
-    message_id = _result_id(row, snapshot.inbox.result(seq))
-    return row.state in (State.DONE, State.DEAD) and not snapshot.outbox.holds(message_id)
+    return row.state in (State.DONE, State.DEAD) and not snapshot.outbox.holds(_result_id(row))
 
 
 def _finish(
@@ -61,22 +61,22 @@ def _finish(
     )
     if row.is_silent:
         return
-    _owe(transaction, row, body, path, copies=1 + repeats)
+    _owe(transaction, replace(row, finished_at=now), body, path, copies=1 + repeats)
     transaction.counters.add("commands" if state is State.DONE else "commands_set_aside")
 
 
 def _owe(transaction: Transaction, row: InboxRow, body: bytes, notify_path: str | None, copies: int) -> None:
     kind = Kind.FIQA if row.lane is Lane.FIQA else Kind.RESULT
-    message_id = _result_id(row, body)
+    message_id = _result_id(row)
     for _ in range(copies):
         transaction.outbox.add(
             message_id=message_id, kind=kind, notify_path=notify_path, body=body, at=_now_ms()
         )
 
 
-def _result_id(row: InboxRow, result: bytes) -> str:
-    """The same for every copy of the answer, over restarts too; another where an operator's retry ended otherwise."""
-    return hashlib.sha256(row.key.encode() + result).hexdigest()[:32]
+def _result_id(row: InboxRow) -> str:
+    """The same for every copy of the answer, over restarts too; another for the answer of an operator's retry."""
+    return hashlib.sha256(f"{row.key} {row.finished_at}".encode()).hexdigest()[:32]
 
 
 def _now_ms() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from sophon.box import WIPED_AT
@@ -10,13 +11,16 @@ from sophon.store import Snapshot, Store
 
 FORGOTTEN_THROUGH = "names_forgotten_through"
 RESULTS_AT_ONCE = 100
+#: So long a repeated command gets its answer to the letter: the broker's and the platform's repetitions come sooner.
+KEEP_NAMES_SECONDS = 3600.0
 
 
-def forget_names(store: Store) -> int:
-    """Blank the names of all who were deleted since the last time; return how many results changed.
+def forget_names(store: Store, *, keep_s: float = KEEP_NAMES_SECONDS) -> int:
+    """Blank the names of all who were deleted, in results older than ``keep_s``; return how many results changed.
 
     A result keeps the ids: the platform may ask for it again by its command, and owns them.
     """
+    old_enough = (time.time() - keep_s) * 1000
     with store.read() as snapshot:
         through = snapshot.counters.get("seq")
         since = snapshot.counters.get(FORGOTTEN_THROUGH)
@@ -26,24 +30,28 @@ def forget_names(store: Store) -> int:
         return 0
     changed = 0
     last = 0
+    is_complete = True
     while True:
         with store.read() as snapshot:
             kept = snapshot.inbox.results("add_users_plus", after=last, limit=RESULTS_AT_ONCE)
-            shorter = {
-                seq: result.encode()
-                for seq, body in kept
+            blank = {
+                seq: (finished_at, result.encode())
+                for seq, finished_at, body in kept
                 if (result := _without_names(snapshot, parse_result(body), seq, erased, wiped_at)) is not None
             }
         if not kept:
             break
         last = kept[-1][0]
-        if shorter:
+        due = {seq: body for seq, (finished_at, body) in blank.items() if finished_at <= old_enough}
+        is_complete = is_complete and len(due) == len(blank)
+        if due:
             with store.write() as transaction:
-                for seq, body in shorter.items():
+                for seq, body in due.items():
                     transaction.inbox.replace_result(seq, body)
-            changed += len(shorter)
-    with store.write() as transaction:
-        transaction.counters.set(FORGOTTEN_THROUGH, through)
+            changed += len(due)
+    if is_complete:
+        with store.write() as transaction:
+            transaction.counters.set(FORGOTTEN_THROUGH, through)
     if changed:
         store.scrub()
     return changed

@@ -239,10 +239,11 @@ class Inbox:
         row = self._connection.execute("SELECT result FROM inbox WHERE seq = ?", (seq,)).fetchone()
         return bytes(row[0]) if row and row[0] is not None else b""
 
-    def results(self, method: str, *, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Kept results of a method beyond a command's seq, each with its own, in order."""
+    def results(self, method: str, *, after: int, limit: int) -> list[tuple[int, int, bytes]]:
+        """Kept results of a method beyond a command's seq, in order: seq, when it was finished, result."""
         return self._connection.execute(
-            "SELECT seq, result FROM inbox WHERE method = ? AND seq > ? AND result IS NOT NULL ORDER BY seq LIMIT ?",
+            "SELECT seq, finished_at, result FROM inbox WHERE method = ? AND seq > ? AND result IS NOT NULL "
+            "ORDER BY seq LIMIT ?",
             (method, after, limit),
         ).fetchall()
 
