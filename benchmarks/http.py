@@ -3,7 +3,7 @@
     python -m benchmarks.http [--photo FILE] [--rounds N] [--seconds S]
 
 The engine called in this process and the API called over loopback take turns in one run, with as many callers as the
-machine has cores, and twice as many over HTTP; the table gives medians over the rounds. Then a steady 70 % of the API's own rate is asked for, and
+machine has cores, and twice as many, processes of their own, over HTTP; the table gives medians over the rounds. Then a steady 70 % of the API's own rate is asked for, and
 its latencies are taken, alone and again beside 1,000 idle connections and 50 that send a byte a second.
 
 The callers share the machine with the box, and with it the time they need themselves: the ratios are lower bounds.
@@ -17,11 +17,14 @@ import os
 import resource
 import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -85,41 +88,65 @@ def main() -> None:
                 "info": {"name": "one"},
             }
             http.post("/SophonFogSys/api/users", json=enrol).raise_for_status()
-            _measure(box, http, server.port, photo, options.rounds, options.seconds)
+            calls = _calls(box, photo, Path(folder))
+            _measure(calls, http, server.port, token, len(photo), options.rounds, options.seconds)
 
 
-def _measure(box: Box, http: httpx.Client, port: int, photo: bytes, rounds: int, seconds: float) -> None:
-    text = encode_photo(photo)
+@dataclass(frozen=True)
+class Call:
+    """One call of the API, and what the engine does for it."""
 
-    def post(path: str, field: str) -> Callable[[], object]:
-        body = orjson.dumps({field: text})
-        json = {"Content-Type": "application/json"}
-        return lambda: http.post(path, content=body, headers=json).raise_for_status()
+    direct: Callable[[], object]
+    path: str
+    body: Path
 
-    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-        "FIQA": (lambda: box.assess(photo, "high"), post("/SophonFace/api/FIQA", "image_base64_str")),
-        "PictureMatch": (
-            lambda: box.compare(photo),
-            post("/SophonMatch/api/PictureMatch", "rgb_image_base64"),
+
+def _calls(box: Box, photo: bytes, folder: Path) -> dict[str, Call]:
+    def body(field: str) -> Path:
+        file = folder / f"{field}.json"
+        file.write_bytes(orjson.dumps({field: encode_photo(photo)}))
+        return file
+
+    return {
+        "FIQA": Call(lambda: box.assess(photo, "high"), "/SophonFace/api/FIQA", body("image_base64_str")),
+        "PictureMatch": Call(
+            lambda: box.compare(photo), "/SophonMatch/api/PictureMatch", body("rgb_image_base64")
         ),
     }
-    print(f"{len(photo):,} bytes, {CALLERS} callers, {rounds} rounds of {seconds:g} s each, medians")
+
+
+def _measure(
+    calls: dict[str, Call],
+    http: httpx.Client,
+    port: int,
+    token: str,
+    photo_bytes: int,
+    rounds: int,
+    seconds: float,
+) -> None:
+    def by_http(call: Call) -> Callable[[], object]:
+        body = call.body.read_bytes()
+        json = {"Content-Type": "application/json"}
+        return lambda: http.post(call.path, content=body, headers=json).raise_for_status()
+
+    print(f"{photo_bytes:,} bytes, {CALLERS} callers, {rounds} rounds of {seconds:g} s each, medians")
     rates: dict[str, float] = {}
-    for name, (direct, by_http) in pairs.items():
-        direct(), by_http()
+    for name, call in calls.items():
+        call.direct(), by_http(call)()
         both = [
-            (_rate(direct, seconds, CALLERS), _rate(by_http, seconds, 2 * CALLERS)) for _ in range(rounds)
+            (_rate(call.direct, seconds, CALLERS), _api_rate(call, port, token, seconds, 2 * CALLERS))
+            for _ in range(rounds)
         ]
         engine_rate, http_rate = (statistics.median(column) for column in zip(*both, strict=True))
         ratio = statistics.median(api / engine for engine, api in both)
         rates[name] = http_rate
         print(f"{name:13} engine {engine_rate:6.1f}/s  API {http_rate:6.1f}/s  ratio {ratio:.1%}")
     process = psutil.Process()
-    for name, (_, by_http) in pairs.items():
+    for name, call in calls.items():
         for crowd in (contextlib.nullcontext(), _crowd(port)):
             resident = process.memory_info().rss
             with crowd:
-                p50, p99 = _latencies(by_http, LOAD * rates[name], rounds * seconds)
+                p50, p99 = _latencies(by_http(call), LOAD * rates[name], rounds * seconds)
             grown = (process.memory_info().rss - resident) / 2**20
             beside = "alone" if isinstance(crowd, contextlib.nullcontext) else "beside a crowd"
             print(
@@ -143,6 +170,42 @@ def _rate(call: Callable[[], object], seconds: float, callers: int) -> float:
     with ThreadPoolExecutor(callers) as pool:
         calls = sum(pool.map(work, range(callers)))
     return calls / (time.perf_counter() - started)
+
+
+def _api_rate(call: Call, port: int, token: str, seconds: float, callers: int) -> float:
+    """Answers per second to callers that are processes of their own, as they are in life."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.http_caller",
+        str(port),
+        call.path,
+        str(call.body),
+        str(seconds),
+    ]
+    with contextlib.ExitStack() as owned:
+        processes = [
+            owned.enter_context(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env=os.environ | {"SOPHON_TOKEN": token},
+                    text=True,
+                )
+            )
+            for _ in range(callers)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()
+        started = time.perf_counter()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = sum(int(process.communicate()[0]) for process in processes)
+    return answers / (time.perf_counter() - started)
 
 
 def _latencies(call: Callable[[], object], rate: float, seconds: float) -> tuple[float, float]:
