@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from sophon.commands import forget_names
+from sophon.commands.jobs import file_job
 from sophon.erasure import find_bytes
+from sophon.store import SettledItem
 from tests.commands.rig import Rig
 
 NAMES = {"E1": "Xanthippe Quuxington", "E2": "Zebulon Vance"}
@@ -50,6 +53,34 @@ def test_a_deleted_name_leaves_a_kept_result_and_the_disk(rig: Rig, photo: str) 
     # and there is nothing more to do
     rig.answers()
     assert forget_names(rig.store, keep_s=0) == 0
+
+
+def test_a_name_that_is_answered_after_its_deletion_goes_too(rig: Rig, photo: str) -> None:
+    # given an enrolment under way, one of whose people is done and deleted again
+    rig.send(adding(photo))
+    rig.executor.run_commands()
+    with rig.store.write() as transaction:
+        enrolment = transaction.inbox.oldest_planned()
+        assert enrolment is not None
+        transaction.batches.settle(enrolment.seq, SettledItem(0, "E1", 0, NAMES["E1"], (), ""))
+        rig.box.delete(transaction, transaction.inbox.next_seq(), ["E1"])
+    # when the box tidies up before it is answered, and again later
+    assert forget_names(rig.store, keep_s=0) == 0
+    rig.executor.run_until_idle()
+    (answer,) = rig.answers()
+    assert answer["result"]["success_users"][0]["username"] == NAMES["E1"]
+    assert forget_names(rig.store, keep_s=0) == 1
+    # then the name is gone
+    assert not kept(rig, NAMES["E1"])
+
+
+def test_a_job_has_no_result_and_hinders_nothing(rig: Rig, photo: str) -> None:
+    with rig.store.write() as transaction:
+        file_job(transaction, "add_users_plus", orjson.dumps(adding(photo)))
+    rig.executor.run_until_idle()
+    rig.do(deleting("E1"))
+    assert forget_names(rig.store, keep_s=0) == 0
+    assert not kept(rig, NAMES["E1"])
 
 
 def test_a_wipe_takes_all_names(rig: Rig, photo: str) -> None:

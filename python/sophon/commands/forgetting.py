@@ -22,7 +22,9 @@ def forget_names(store: Store, *, keep_s: float = KEEP_NAMES_SECONDS) -> int:
     """
     old_enough = (time.time() - keep_s) * 1000
     with store.read() as snapshot:
-        through = snapshot.counters.get("seq")
+        # An enrolment under way may still be answered with the name of somebody who was deleted meanwhile.
+        oldest_open = snapshot.inbox.oldest_open_seq()
+        through = snapshot.counters.get("seq") if oldest_open is None else oldest_open - 1
         since = snapshot.counters.get(FORGOTTEN_THROUGH)
         wiped_at = snapshot.counters.get(WIPED_AT)
         erased = snapshot.erasures.since(since)

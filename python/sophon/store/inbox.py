@@ -240,9 +240,9 @@ class Inbox:
         return bytes(row[0]) if row and row[0] is not None else b""
 
     def results(self, method: str, *, after: int, limit: int) -> list[tuple[int, int, bytes]]:
-        """Kept results of a method beyond a command's seq, in order: seq, when it was finished, result."""
+        """Kept results of a method beyond a command's seq, in order: seq, when it was finished, result. Jobs have none."""
         return self._connection.execute(
-            "SELECT seq, finished_at, result FROM inbox WHERE method = ? AND seq > ? AND result IS NOT NULL "
+            "SELECT seq, finished_at, result FROM inbox WHERE method = ? AND seq > ? AND length(result) > 0 "
             "ORDER BY seq LIMIT ?",
             (method, after, limit),
         ).fetchall()
