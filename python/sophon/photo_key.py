@@ -47,13 +47,10 @@ def _read(text: bytes, setting: str) -> bytes:
         return text
     stripped = text.strip()
     try:
-        key = bytes.fromhex(stripped.decode()) if len(stripped) == 2 * KEY_BYTES else _base64(stripped)
+        is_hex = len(stripped) == 2 * KEY_BYTES
+        key = bytes.fromhex(stripped.decode()) if is_hex else base64.b64decode(stripped, validate=True)
     except (binascii.Error, ValueError):
         raise ConfigError(f"{setting}: is no key; {_HOW}") from None
     if len(key) != KEY_BYTES:
         raise ConfigError(f"{setting}: is no key; {_HOW}")
     return key
-
-
-def _base64(text: bytes) -> bytes:
-    return base64.b64decode(text, validate=True)
