@@ -37,6 +37,7 @@ class Block {
   void wipe(std::size_t slot);
 
   std::int64_t key(std::size_t slot) const { return keys_[slot]; }
+  const std::int64_t* keys() const { return keys_; }
   // padded_dim() values.
   const float* vector(std::size_t slot) const { return vectors_ + slot * padded_dim(dim_); }
   simd::NibblePlane coarse() const { return {.codes = coarse_, .row_bytes = row_bytes_}; }

@@ -103,8 +103,8 @@ void Passes::coarse_scores(std::span<const Piece> pieces, std::span<const std::s
   if (queries.size() == 1) {
     const auto query = queries.front().picture.view();
     for (std::size_t i = 0; i < pieces.size(); ++i) {
-      const Block& block = *pieces[i].block;
-      kernels_.nibble_scores(block.coarse(), block.coarse_scales(), pieces[i].rows, query, scores + offsets[i]);
+      kernels_.nibble_scores(pieces[i].block->coarse(), pieces[i].coarse_scales, pieces[i].rows, query,
+                             scores + offsets[i]);
     }
     return;
   }
@@ -114,22 +114,19 @@ void Passes::coarse_scores(std::span<const Piece> pieces, std::span<const std::s
   }
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     simd::NibblePlane plane = pieces[i].block->coarse();
-    const simd::RowScale* scales = pieces[i].block->coarse_scales();
     simd::Rows rows = pieces[i].rows;
     if (rows.list != nullptr) {
       // The batch kernel reads in order: listed rows are brought together first.
       const std::size_t count = round_up(rows.count);
       std::uint8_t* const codes = room(scratch_.gathered, count * plane.row_bytes + 64);
-      simd::RowScale* const row_scales = room(scratch_.gathered_scales, count);
       for (std::size_t j = 0; j < count; ++j) {
         std::copy_n(plane.codes + rows.list[j] * plane.row_bytes, plane.row_bytes, codes + j * plane.row_bytes);
-        row_scales[j] = scales[rows.list[j]];
       }
       plane.codes = codes;
-      scales = row_scales;
       rows = {.list = nullptr, .first = 0, .count = count};
     }
-    kernels_.nibble_scores_batch(plane, scales, rows, views.data(), views.size(), scores + offsets[i], stride);
+    kernels_.nibble_scores_batch(plane, pieces[i].coarse_scales, rows, views.data(), views.size(), scores + offsets[i],
+                                 stride);
   }
 }
 
@@ -178,7 +175,7 @@ void Passes::collect_candidates(const Chunk& chunk, Query& query) {
 }
 
 void Passes::keep_coarse(const Piece& piece, const float* scores, const Query& query, Kept& kept) const {
-  const std::size_t count = kernels_.keep_bounds(scores, piece.block->coarse_scales(), piece.rows, query.picture.norm,
+  const std::size_t count = kernels_.keep_bounds(scores, piece.coarse_scales, piece.rows.count, query.picture.norm,
                                                  bound_cut(query.picture, query.best.floor()), kept.places.data());
   const simd::NibblePlane fine = piece.block->fine();
   kept.count = 0;
@@ -188,6 +185,7 @@ void Passes::keep_coarse(const Piece& piece, const float* scores, const Query& q
       prefetch(fine.codes + slot * fine.row_bytes, fine.row_bytes);
       kept.places[kept.count] = kept.places[i];
       kept.list[kept.count] = static_cast<std::uint16_t>(slot);
+      kept.fine_scales[kept.count] = piece.fine_scales[kept.places[i]];
       ++kept.count;
     }
   }
@@ -200,15 +198,16 @@ void Passes::keep_fine(const Piece& piece, const float* scores, Query& query, Ke
   query.counts.coarse += kept.count;
   std::fill_n(kept.list.begin() + static_cast<std::ptrdiff_t>(kept.count), 32, kept.list[kept.count - 1]);
   const simd::Rows rows{.list = kept.list.data(), .first = 0, .count = kept.count};
-  kernels_.nibble_scores(piece.block->fine(), piece.block->fine_scales(), rows, query.picture.view(),
+  kernels_.nibble_scores(piece.block->fine(), kept.fine_scales.data(), rows, query.picture.view(),
                          scratch_.fine_scores.data());
   const std::size_t count = kernels_.keep_fine_bounds(
-      scores, scratch_.fine_scores.data(), piece.block->fine_scales(), piece.rows, query.picture.norm,
+      scores, scratch_.fine_scores.data(), kept.fine_scales.data(), query.picture.norm,
       bound_cut(query.picture, query.best.floor()), kept.count, kept.places.data(), scratch_.bounds.data());
   query.counts.fine += count;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t slot = slot_of(piece.rows, kept.places[i]);
     prefetch(piece.block->vector(slot), query.vector.size());
+    __builtin_prefetch(piece.block->keys() + slot);
     scratch_.candidates.push_back(
         {.bound = scratch_.bounds[i], .slot = static_cast<std::uint32_t>(slot), .block = piece.block});
   }

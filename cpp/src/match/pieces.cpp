@@ -33,17 +33,15 @@ void append_slots(std::span<const std::uint64_t> words, std::size_t first, std::
 
 }  // namespace
 
-Pieces::Pieces(std::shared_ptr<const Snapshot> snapshot, const std::optional<Subset>& allow)
-    : snapshot_(std::move(snapshot)) {
-  const Snapshot& version = *snapshot_;
-  allowed_.reserve(allow ? version.blocks.size() : 0);
-  for (std::size_t i = 0; i < version.blocks.size(); ++i) {
-    const BlockBits* wanted = version.live.block(i);
-    if (wanted != nullptr && allow) {
-      wanted = &allowed_.emplace_back(allow->node().rows(version, i));
+Pieces::Pieces(const Snapshot& snapshot, const SetNode* allow) : version_(snapshot.unseen) {
+  allowed_.reserve(allow != nullptr ? snapshot.blocks.size() : 0);
+  for (std::size_t i = 0; i < snapshot.blocks.size(); ++i) {
+    const BlockBits* wanted = snapshot.live.block(i);
+    if (wanted != nullptr && allow != nullptr) {
+      wanted = &allowed_.emplace_back(allow->rows(snapshot, i));
     }
-    if (wanted != nullptr && version.blocks[i] != nullptr) {
-      add_block(*version.blocks[i], *wanted);
+    if (wanted != nullptr && snapshot.blocks[i] != nullptr) {
+      add_block(*snapshot.blocks[i], *wanted);
     }
   }
 }
@@ -69,7 +67,9 @@ void Pieces::add_block(const Block& block, const BlockBits& wanted) {
     if (2 * count >= end - first) {
       pieces_.push_back({.block = &block,
                          .rows = {.list = nullptr, .first = start + first, .count = end - first},
-                         .wanted = count == end - first ? nullptr : &wanted});
+                         .wanted = count == end - first ? nullptr : &wanted,
+                         .coarse_scales = block.coarse_scales() + start + first,
+                         .fine_scales = block.fine_scales() + start + first});
     } else {
       append_slots(words, start, listed);
     }
@@ -84,12 +84,22 @@ void Pieces::add_lists(const Block& block, std::vector<std::uint16_t> slots) {
     return;
   }
   slots.resize(count + kListContinues, slots.back());
-  const std::vector<std::uint16_t>& list = lists_.emplace_back(std::move(slots));
+  const auto listed = [&](const simd::RowScale* scales) {
+    std::vector<simd::RowScale> result(slots.size());
+    std::ranges::transform(slots, result.begin(), [&](std::uint16_t slot) { return scales[slot]; });
+    return result;
+  };
+  List list{.slots = {}, .coarse_scales = listed(block.coarse_scales()), .fine_scales = listed(block.fine_scales())};
+  list.slots = std::move(slots);
   for (std::size_t first = 0; first < count; first += kPieceRows) {
-    pieces_.push_back({.block = &block,
-                       .rows = {.list = list.data() + first, .first = 0, .count = std::min(kPieceRows, count - first)},
-                       .wanted = nullptr});
+    pieces_.push_back(
+        {.block = &block,
+         .rows = {.list = list.slots.data() + first, .first = 0, .count = std::min(kPieceRows, count - first)},
+         .wanted = nullptr,
+         .coarse_scales = list.coarse_scales.data() + first,
+         .fine_scales = list.fine_scales.data() + first});
   }
+  lists_.push_back(std::move(list));
 }
 
 }  // namespace sophon::match

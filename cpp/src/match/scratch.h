@@ -21,11 +21,12 @@ struct Candidate {
   const Block* block;
 };
 
-// Places of one piece that the first pass kept; `list` has their slots.
+// Places of one piece that the first pass kept; `list` has their slots, `fine_scales` the second pass's scales.
 struct Kept {
   std::size_t count = 0;
   std::array<std::uint16_t, kPieceRows + 32> places;
   std::array<std::uint16_t, kPieceRows + 32> list;
+  std::array<simd::RowScale, kPieceRows + 16> fine_scales;
 };
 
 struct Scratch {
@@ -35,7 +36,6 @@ struct Scratch {
   std::array<float, kPieceRows + 16> bounds;
   std::vector<Candidate> candidates;
   std::vector<std::uint8_t> gathered;  // codes of listed rows
-  std::vector<simd::RowScale> gathered_scales;
 };
 
 class ScratchPool {

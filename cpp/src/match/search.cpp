@@ -9,6 +9,7 @@
 #include "match/passes.h"
 #include "match/pieces.h"
 #include "match/query.h"
+#include "match/set_node.h"
 
 namespace sophon::match {
 namespace {
@@ -18,23 +19,28 @@ constexpr std::size_t kQueriesTogether = 64;
 // A share of the pieces is worth a thread's while from this many on.
 constexpr std::size_t kLeastShare = 8;
 
+struct Searched {
+  std::shared_ptr<const Snapshot> snapshot;  // what the pieces point into
+  std::shared_ptr<const Pieces> pieces;
+};
+
 // One search by several threads. Shares are taken one after the other by whoever is free; the caller never waits: a
 // share that a helper took and has not finished when all else is done, the caller does again itself. A late helper
 // finds everything it needs still here, and nobody looks at what it leaves.
 class SharedSearch {
  public:
-  SharedSearch(SearchRoom& room, std::shared_ptr<const Pieces> pieces, std::vector<Query> queries, std::size_t threads)
+  SharedSearch(SearchRoom& room, Searched searched, std::vector<Query> queries, std::size_t threads)
       : room_(room),
-        pieces_(std::move(pieces)),
+        searched_(std::move(searched)),
         queries_(std::move(queries)),
-        pieces_per_share_(std::max(kLeastShare, pieces_->all().size() / (4 * threads))),
-        shares_((pieces_->all().size() + pieces_per_share_ - 1) / pieces_per_share_) {}
+        pieces_per_share_(std::max(kLeastShare, searched_.pieces->all().size() / (4 * threads))),
+        shares_((searched_.pieces->all().size() + pieces_per_share_ - 1) / pieces_per_share_) {}
 
   std::size_t share_count() const { return shares_.size(); }
 
   void help() {
     for (std::size_t share = next_++; share < shares_.size(); share = next_++) {
-      shares_[share].queries = searched(share);
+      shares_[share].queries = run(share);
       shares_[share].done.store(true, std::memory_order_release);
     }
   }
@@ -47,7 +53,7 @@ class SharedSearch {
       if (shares_[share].done.load(std::memory_order_acquire)) {
         merge(shares_[share].queries, result);
       } else {
-        auto again = searched(share);
+        auto again = run(share);
         merge(again, result);
       }
     }
@@ -60,9 +66,9 @@ class SharedSearch {
     std::atomic<bool> done{false};
   };
 
-  std::vector<Query> searched(std::size_t share) const {
+  std::vector<Query> run(std::size_t share) const {
     std::vector<Query> queries = queries_;
-    const std::span<const Piece> all(pieces_->all());
+    const std::span<const Piece> all(searched_.pieces->all());
     const std::size_t first = share * pieces_per_share_;
     auto scratch = room_.scratch_pool.take();
     Passes(room_.kernels, *scratch).run(all.subspan(first, std::min(pieces_per_share_, all.size() - first)), queries);
@@ -82,17 +88,16 @@ class SharedSearch {
   }
 
   SearchRoom& room_;
-  const std::shared_ptr<const Pieces> pieces_;
+  const Searched searched_;
   const std::vector<Query> queries_;
   const std::size_t pieces_per_share_;
   std::vector<Share> shares_;
   std::atomic<std::size_t> next_{0};
 };
 
-void search_together(SearchRoom& room, const std::shared_ptr<const Pieces>& pieces, std::size_t threads,
-                     std::vector<Query>& queries) {
-  if (threads > 1 && pieces->all().size() >= 2 * kLeastShare) {
-    const auto shared = std::make_shared<SharedSearch>(room, pieces, queries, threads);
+void search_together(SearchRoom& room, const Searched& searched, std::size_t threads, std::vector<Query>& queries) {
+  if (threads > 1 && searched.pieces->all().size() >= 2 * kLeastShare) {
+    const auto shared = std::make_shared<SharedSearch>(room, searched, queries, threads);
     const auto work = std::make_shared<const Helpers::Work>([shared] { shared->help(); });
     room.helpers.ask(work, std::min(threads, shared->share_count()) - 1);
     queries = shared->finish();
@@ -100,13 +105,13 @@ void search_together(SearchRoom& room, const std::shared_ptr<const Pieces>& piec
     return;
   }
   auto scratch = room.scratch_pool.take();
-  Passes(room.kernels, *scratch).run(pieces->all(), queries);
+  Passes(room.kernels, *scratch).run(searched.pieces->all(), queries);
   room.scratch_pool.give_back(std::move(scratch));
 }
 
 }  // namespace
 
-SearchResult search(std::shared_ptr<const Snapshot> snapshot, SearchRoom& room, std::span<const float> queries,
+SearchResult search(const std::shared_ptr<const Snapshot>& snapshot, SearchRoom& room, std::span<const float> queries,
                     std::size_t dim, const SearchOptions& options) {
   const std::size_t query_count = queries.size() / dim;
   const float threshold = options.threshold <= -1.0F ? -std::numeric_limits<float>::infinity() : options.threshold;
@@ -115,14 +120,16 @@ SearchResult search(std::shared_ptr<const Snapshot> snapshot, SearchRoom& room, 
   result.scores.assign(query_count * options.k, -std::numeric_limits<float>::infinity());
   result.counts.reserve(query_count);
 
-  const auto pieces = std::make_shared<const Pieces>(std::move(snapshot), options.allow);
+  const Searched searched{
+      .snapshot = snapshot,
+      .pieces = options.allow ? options.allow->node().pieces(*snapshot) : std::make_shared<const Pieces>(*snapshot)};
   std::vector<Query> together;
   for (std::size_t first = 0; first < query_count; first += kQueriesTogether) {
     together.clear();
     for (std::size_t q = first; q < std::min(first + kQueriesTogether, query_count); ++q) {
       together.emplace_back(queries.subspan(q * dim, dim), options.k, threshold);
     }
-    search_together(room, pieces, options.threads, together);
+    search_together(room, searched, options.threads, together);
     for (std::size_t i = 0; i < together.size(); ++i) {
       const std::size_t place = (first + i) * options.k;
       for (std::size_t rank = 0; const Hit& hit : together[i].best.sorted()) {
@@ -130,7 +137,7 @@ SearchResult search(std::shared_ptr<const Snapshot> snapshot, SearchRoom& room, 
         result.scores[place + rank] = hit.score;
         ++rank;
       }
-      together[i].counts.rows = pieces->row_count();
+      together[i].counts.rows = searched.pieces->row_count();
       result.counts.push_back(together[i].counts);
     }
   }

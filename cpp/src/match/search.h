@@ -22,7 +22,7 @@ struct SearchRoom {
   Helpers helpers;
 };
 
-SearchResult search(std::shared_ptr<const Snapshot> snapshot, SearchRoom& room, std::span<const float> queries,
+SearchResult search(const std::shared_ptr<const Snapshot>& snapshot, SearchRoom& room, std::span<const float> queries,
                     std::size_t dim, const SearchOptions& options);
 
 }  // namespace sophon::match

@@ -41,6 +41,19 @@ bool SetNode::contains(const Snapshot& snapshot, Row row) const {
   }
 }
 
+std::shared_ptr<const Pieces> SetNode::pieces(const Snapshot& snapshot) const {
+  {
+    const std::scoped_lock guard(latest_mutex_);
+    if (latest_ != nullptr && latest_->are_of(snapshot)) {
+      return latest_;
+    }
+  }
+  auto made = std::make_shared<const Pieces>(snapshot, this);
+  const std::scoped_lock guard(latest_mutex_);
+  latest_ = made;
+  return made;
+}
+
 BlockBits SetNode::rows(const Snapshot& snapshot, std::size_t block) const {
   if (kind == Kind::leaf) {
     const BlockBits* const bits = snapshot.subsets[number]->block(block);

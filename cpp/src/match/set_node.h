@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include "match/pieces.h"
 #include "match/row_set.h"
 #include "match/snapshot.h"
 
@@ -34,6 +36,12 @@ struct SetNode {
   bool contains(const Snapshot& snapshot, Row row) const;
   // The set's rows in one block.
   BlockBits rows(const Snapshot& snapshot, std::size_t block) const;
+  // What a search within the set reads. Kept for the next search of the same version.
+  std::shared_ptr<const Pieces> pieces(const Snapshot& snapshot) const;
+
+ private:
+  mutable std::mutex latest_mutex_;  // held for the copy of a pointer
+  mutable std::shared_ptr<const Pieces> latest_;
 };
 
 }  // namespace sophon::match

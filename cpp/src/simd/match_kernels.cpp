@@ -79,15 +79,9 @@ inline __m512 scaled(__m512i products, __m512 query_scale, __m512i row_scales) {
   return _mm512_mul_ps(values, _mm512_mul_ps(_mm512_cvtepi32_ps(products), query_scale));
 }
 
-inline void write_scores(const Sum (&sums)[kSums], const NibbleQuery& query, const RowScale* scales,
-                         const std::uint16_t* slots, float* scores) {
+inline void write_scores(const Sum (&sums)[kSums], const NibbleQuery& query, const RowScale* scales, float* scores) {
   const __m512i products = _mm512_sub_epi32(totals(sums), _mm512_set1_epi32(query.offset));
-  const __m512i row_scales =
-      slots == nullptr
-          ? _mm512_loadu_si512(scales)
-          : _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(slots))),
-                                   scales, 4);
-  _mm512_storeu_ps(scores, scaled(products, _mm512_set1_ps(query.scale), row_scales));
+  _mm512_storeu_ps(scores, scaled(products, _mm512_set1_ps(query.scale), _mm512_loadu_si512(scales)));
 }
 
 // Sums of a tile are by query, then by row.
@@ -238,13 +232,11 @@ inline float scaled(std::int32_t product, const NibbleQuery& query, RowScale sca
   return code_value(scale) * (static_cast<float>(product - query.offset) * query.scale);
 }
 
-// Of kSums rows from `scales` on, or listed by `slots`.
-inline void write_scores(const Sum (&sums)[kSums], const NibbleQuery& query, const RowScale* scales,
-                         const std::uint16_t* slots, float* scores) {
+inline void write_scores(const Sum (&sums)[kSums], const NibbleQuery& query, const RowScale* scales, float* scores) {
   std::int32_t products[kSums];
   finish(sums, products);
   for (std::size_t i = 0; i < kSums; ++i) {
-    scores[i] = scaled(products[i], query, scales[slots == nullptr ? i : slots[i]]);
+    scores[i] = scaled(products[i], query, scales[i]);
   }
 }
 
@@ -269,7 +261,7 @@ inline void write_tile(const Sum (&sums)[kSums], const TileTerms& terms, const R
 // The scores of kSums rows. Four rows at a time share the loads of the query and are read nearly in order.
 template <std::size_t kSteps, typename RowStart>
 [[gnu::always_inline]] inline void group_scores(RowStart row_start, std::size_t steps, const NibbleQuery& query,
-                                                const RowScale* scales, const std::uint16_t* slots, float* scores) {
+                                                const RowScale* scales, float* scores) {
   constexpr std::size_t kTogether = kSums < 4 ? kSums : 4;
   Sum sums[kSums];
 #pragma GCC unroll 4
@@ -287,7 +279,7 @@ template <std::size_t kSteps, typename RowStart>
       }
     }
   }
-  write_scores(sums, query, scales, slots, scores);
+  write_scores(sums, query, scales, scores);
 }
 
 // kSteps: the steps of a row where known at compile time, for the usual dimensions; else 0.
@@ -301,7 +293,7 @@ inline void scores_in_order(const NibblePlane& plane, const RowScale* scales, co
       prefetch(group + kPrefetchAhead + line);
     }
     group_scores<kSteps>([=](std::size_t row) { return group + row * bytes; }, (bytes + kStep - 1) / kStep, query,
-                         scales + rows.first + place, nullptr, scores + place);
+                         scales + place, scores + place);
   }
 }
 
@@ -317,7 +309,7 @@ inline void scores_by_list(const NibblePlane& plane, const RowScale* scales, con
       }
     }
     group_scores<kSteps>([=, codes = plane.codes](std::size_t row) { return codes + slots[row] * bytes; },
-                         (bytes + kStep - 1) / kStep, query, scales, slots, scores + place);
+                         (bytes + kStep - 1) / kStep, query, scales + place, scores + place);
   }
 }
 
@@ -387,7 +379,7 @@ void scores_of_batch(const NibblePlane& plane, const RowScale* scales, const Row
       const std::size_t row = rows.first + place;
       Sum sums[kSums];
       tile_products<kSteps>(plane.codes + row * plane.row_bytes, plane.row_bytes, tile, sums);
-      write_tile(sums, terms, scales + row, tile_scores, place);
+      write_tile(sums, terms, scales + place, tile_scores, place);
     }
   }
 }
@@ -433,20 +425,14 @@ std::size_t keep_scores(const float* scores, std::size_t count, float cut, std::
   return kept_count;
 }
 
-std::size_t keep_bounds(const float* scores, const RowScale* scales, const Rows& rows, float weight, float cut,
+std::size_t keep_bounds(const float* scores, const RowScale* scales, std::size_t count, float weight, float cut,
                         std::uint16_t* kept) {
   std::size_t kept_count = 0;
   std::size_t place = 0;
 #if defined(SOPHON_KERNEL_avx512) || defined(SOPHON_KERNEL_avx512vnni)
   const __m512i high_half = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
-  for (; place + 16 <= rows.count; place += 16) {
-    const __m512i packed =
-        rows.list == nullptr
-            ? _mm512_loadu_si512(scales + rows.first + place)
-            : _mm512_i32gather_epi32(
-                  _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows.list + place))),
-                  scales, 4);
-    const __m512 errors = _mm512_castsi512_ps(_mm512_and_si512(packed, high_half));
+  for (; place + 16 <= count; place += 16) {
+    const __m512 errors = _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(scales + place), high_half));
     const __m512 bounds = _mm512_add_ps(_mm512_loadu_ps(scores + place), _mm512_mul_ps(errors, _mm512_set1_ps(weight)));
     const __mmask16 reached = _mm512_cmp_ps_mask(bounds, _mm512_set1_ps(cut), _CMP_GE_OQ);
     if (reached != 0) {
@@ -454,22 +440,19 @@ std::size_t keep_bounds(const float* scores, const RowScale* scales, const Rows&
     }
   }
 #endif
-  for (; place < rows.count; ++place) {
-    const std::size_t slot = rows.list == nullptr ? rows.first + place : rows.list[place];
+  for (; place < count; ++place) {
     kept[kept_count] = static_cast<std::uint16_t>(place);
-    kept_count += scores[place] + error(scales[slot]) * weight >= cut ? 1U : 0U;
+    kept_count += scores[place] + error(scales[place]) * weight >= cut ? 1U : 0U;
   }
   return kept_count;
 }
 
 std::size_t keep_fine_bounds(const float* scores, const float* fine_scores, const RowScale* fine_scales,
-                             const Rows& rows, float weight, float cut, std::size_t count, std::uint16_t* kept,
-                             float* bounds) {
+                             float weight, float cut, std::size_t count, std::uint16_t* kept, float* bounds) {
   std::size_t kept_count = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint16_t place = kept[i];
-    const std::size_t slot = rows.list == nullptr ? rows.first + place : rows.list[place];
-    const float bound = scores[place] + fine_scores[i] + error(fine_scales[slot]) * weight;
+    const float bound = scores[place] + fine_scores[i] + error(fine_scales[i]) * weight;
     if (bound >= cut) {
       kept[kept_count] = place;
       bounds[kept_count] = bound;

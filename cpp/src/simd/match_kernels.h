@@ -43,7 +43,7 @@ struct MatchKernels {
   float (*exact_score)(const float* left, const float* right, std::size_t size);
 
   // scores[i] = value of a code of row i * (the integer inner product of row i and the query * query.scale), in float.
-  // `scales` are those of the whole block, as rows are. `scores` has room for a multiple of 16.
+  // `scales` are by place: scales[i] is row i's. They and `scores` have room for a multiple of 16.
   void (*nibble_scores)(const NibblePlane& plane, const RowScale* scales, const Rows& rows, const NibbleQuery& query,
                         float* scores);
 
@@ -54,15 +54,14 @@ struct MatchKernels {
   // The places i, rising, where scores[i] >= cut; returns how many. `kept` has room for count + 16.
   std::size_t (*keep_scores)(const float* scores, std::size_t count, float cut, std::uint16_t* kept);
 
-  // The places i where scores[i] + error of row i * weight >= cut, likewise.
-  std::size_t (*keep_bounds)(const float* scores, const RowScale* scales, const Rows& rows, float weight, float cut,
+  // The places i where scores[i] + the error in scales[i] * weight >= cut, likewise.
+  std::size_t (*keep_bounds)(const float* scores, const RowScale* scales, std::size_t count, float weight, float cut,
                              std::uint16_t* kept);
 
   // Both passes together, over `count` places: place kept[i] stays where its bound scores[kept[i]] + fine_scores[i] +
-  // error of the row * weight >= cut. What stays is packed to the front of `kept`, its bounds to `bounds`.
+  // the error in fine_scales[i] * weight >= cut. What stays is packed to the front of `kept`, its bounds to `bounds`.
   std::size_t (*keep_fine_bounds)(const float* scores, const float* fine_scores, const RowScale* fine_scales,
-                                  const Rows& rows, float weight, float cut, std::size_t count, std::uint16_t* kept,
-                                  float* bounds);
+                                  float weight, float cut, std::size_t count, std::uint16_t* kept, float* bounds);
 };
 
 const MatchKernels& match_kernels(Isa isa);
