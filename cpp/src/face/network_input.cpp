@@ -162,7 +162,7 @@ void resize(const ImageView& image, int height, int width, int planes_height, in
   blacken_padding(planes, height, width, planes_height, planes_width);
   const Taps rows = axis_taps(image.height, height);
   const Taps columns = axis_taps(image.width, width);
-  std::vector<float> row_sum(kChannels * static_cast<std::size_t>(image.width) + 1);
+  std::vector<float> row_sum(2 * (kChannels * static_cast<std::size_t>(image.width) + 1));
   simd::ResizeJob job{.pixels = image.pixels,
                       .row_bytes = image.row_bytes,
                       .image_width = image.width,

@@ -199,32 +199,38 @@ void add_rows(float* sum, const std::uint8_t* const* rows, const float* weights,
   }
 }
 
-void sum_rows(const ResizeJob& job, int y) {
+void sum_rows(const ResizeJob& job, int y, float* sum) {
   const int values = kChannels * job.image_width;
   const float* const weights = job.rows.weights + static_cast<std::ptrdiff_t>(y) * job.rows.count;
   const auto row_of = [&](int k) { return job.pixels + (job.rows.first[y] + k) * job.row_bytes; };
   int k = 0;
   if (job.rows.count == 1) {
     const std::uint8_t* const rows[] = {row_of(0)};
-    add_rows<1, true>(job.row_sum, rows, weights, values);
+    add_rows<1, true>(sum, rows, weights, values);
     return;
   }
   for (; k + 2 <= job.rows.count; k += 2) {
     const std::uint8_t* const rows[] = {row_of(k), row_of(k + 1)};
     if (k == 0) {
-      add_rows<2, true>(job.row_sum, rows, weights, values);
+      add_rows<2, true>(sum, rows, weights, values);
     } else {
-      add_rows<2, false>(job.row_sum, rows, weights + k, values);
+      add_rows<2, false>(sum, rows, weights + k, values);
     }
   }
   if (k < job.rows.count) {
     const std::uint8_t* const rows[] = {row_of(k)};
-    add_rows<1, false>(job.row_sum, rows, weights + k, values);
+    add_rows<1, false>(sum, rows, weights + k, values);
   }
 }
 
-// B, G, R and one value that does not count, so that a pixel is one load.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"  // nothing outside of this file is given a vector
+#endif
+
+// B, G, R and one value that does not count, so that a pixel is one load; two of them are the pixels of two target
+// rows.
 using Pixel = float __attribute__((vector_size(16)));
+using Pair = float __attribute__((vector_size(32)));
 
 Pixel load_pixel(const float* values) {
   Pixel pixel;
@@ -232,51 +238,74 @@ Pixel load_pixel(const float* values) {
   return pixel;
 }
 
-// One target pixel of N taps; of as many as the job says where N is 0.
+void store_pixel(float* target, const Pixel& pixel) { memcpy(target, &pixel, sizeof pixel); }
+
+struct TargetRows {
+  const float* sums[2];     // what sum_rows made of the source rows
+  std::ptrdiff_t place[2];  // in the planes
+};
+
+// One target pixel of N taps, in both rows; of as many as the job says where N is 0.
 template <int N>
-Pixel sum_column(const ResizeJob& job, int x) {
+Pair sum_column(const ResizeJob& job, const TargetRows& rows, int x) {
   const int count = N == 0 ? job.columns.count : N;
   const float* const weights = job.columns.weights + static_cast<std::ptrdiff_t>(x) * count;
-  const float* const source = job.row_sum + std::ptrdiff_t{kChannels} * job.columns.first[x];
-  Pixel sum = weights[0] * load_pixel(source);
+  const std::ptrdiff_t first = std::ptrdiff_t{kChannels} * job.columns.first[x];
+  const auto load = [&](int k) {
+    const std::ptrdiff_t place = first + std::ptrdiff_t{kChannels} * k;
+    return __builtin_shufflevector(load_pixel(rows.sums[0] + place), load_pixel(rows.sums[1] + place), 0, 1, 2, 3, 4, 5,
+                                   6, 7);
+  };
+  Pair sum = weights[0] * load(0);
   for (int k = 1; k < count; ++k) {
-    sum = sum + weights[k] * load_pixel(source + std::ptrdiff_t{kChannels} * k);
+    sum = sum + weights[k] * load(k);
   }
   return sum;
 }
 
-void store_pixel(float* target, const Pixel& pixel) { memcpy(target, &pixel, sizeof pixel); }
+// Four values of one channel, in both rows.
+void store_channel(float* plane, const TargetRows& rows, int x, const Pair& values) {
+  store_pixel(plane + rows.place[0] + x, __builtin_shufflevector(values, values, 0, 1, 2, 3));
+  store_pixel(plane + rows.place[1] + x, __builtin_shufflevector(values, values, 4, 5, 6, 7));
+}
 
 template <int N>
-void sum_columns(const ResizeJob& job, int y) {
-  const std::ptrdiff_t row = y * job.plane_width;
+void sum_columns(const ResizeJob& job, const TargetRows& rows) {
   int x = 0;
   for (; x + 4 <= job.columns.size; x += 4) {
-    const Pixel a = sum_column<N>(job, x);
-    const Pixel b = sum_column<N>(job, x + 1);
-    const Pixel c = sum_column<N>(job, x + 2);
-    const Pixel d = sum_column<N>(job, x + 3);
-    const Pixel blue_green_1 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    const Pixel blue_green_2 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    const Pixel red_1 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    const Pixel red_2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    store_pixel(job.planes[0] + row + x, __builtin_shufflevector(blue_green_1, blue_green_2, 0, 1, 4, 5));
-    store_pixel(job.planes[1] + row + x, __builtin_shufflevector(blue_green_1, blue_green_2, 2, 3, 6, 7));
-    store_pixel(job.planes[2] + row + x, __builtin_shufflevector(red_1, red_2, 0, 1, 4, 5));
+    const Pair a = sum_column<N>(job, rows, x);
+    const Pair b = sum_column<N>(job, rows, x + 1);
+    const Pair c = sum_column<N>(job, rows, x + 2);
+    const Pair d = sum_column<N>(job, rows, x + 3);
+    const Pair blue_green_1 = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
+    const Pair blue_green_2 = __builtin_shufflevector(c, d, 0, 8, 1, 9, 4, 12, 5, 13);
+    const Pair red_1 = __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+    const Pair red_2 = __builtin_shufflevector(c, d, 2, 10, 3, 11, 6, 14, 7, 15);
+    store_channel(job.planes[0], rows, x,
+                  __builtin_shufflevector(blue_green_1, blue_green_2, 0, 1, 8, 9, 4, 5, 12, 13));
+    store_channel(job.planes[1], rows, x,
+                  __builtin_shufflevector(blue_green_1, blue_green_2, 2, 3, 10, 11, 6, 7, 14, 15));
+    store_channel(job.planes[2], rows, x, __builtin_shufflevector(red_1, red_2, 0, 1, 8, 9, 4, 5, 12, 13));
   }
   for (; x < job.columns.size; ++x) {
-    const Pixel sum = sum_column<N>(job, x);
+    const Pair sum = sum_column<N>(job, rows, x);
     for (int c = 0; c < kChannels; ++c) {
-      job.planes[c][row + x] = sum[c];
+      job.planes[c][rows.place[0] + x] = sum[c];
+      job.planes[c][rows.place[1] + x] = sum[c + 4];
     }
   }
 }
 
+// Two target rows at a time; an odd last one is made twice.
 template <int N>
 void resize_with_taps(const ResizeJob& job) {
-  for (int y = 0; y < job.rows.size; ++y) {
-    sum_rows(job, y);
-    sum_columns<N>(job, y);
+  float* const sums[] = {job.row_sum, job.row_sum + std::ptrdiff_t{kChannels} * job.image_width + 1};
+  const int last = job.rows.size - 1;
+  for (int y = 0; y <= last; y += 2) {
+    const int next = y < last ? y + 1 : last;
+    sum_rows(job, y, sums[0]);
+    sum_rows(job, next, sums[1]);
+    sum_columns<N>(job, {.sums = {sums[0], sums[1]}, .place = {y * job.plane_width, next * job.plane_width}});
   }
 }
 

@@ -38,7 +38,7 @@ struct ResizeJob {
   int image_width;
   AxisTaps rows;
   AxisTaps columns;
-  float* row_sum;  // 3 * image_width + 1 floats of scratch
+  float* row_sum;  // 2 * (3 * image_width + 1) floats of scratch
   float* planes[3];
   std::ptrdiff_t plane_width;
 };
