@@ -25,10 +25,23 @@ DoubleArray bound_similarity_transform(const DoubleArray& source, const DoubleAr
   return DoubleArray({2, 3}, transform.m.data());
 }
 
+FloatArray bound_map_back(const DoubleArray& transform, const DoubleArray& points) {
+  const Affine inverse = affine_of(transform).inverse();
+  FloatArray result({points.shape(0), pybind11::ssize_t{2}});
+  float* target = result.mutable_data();
+  for (const Point& point : points_of(points)) {
+    const Point before = inverse(point);
+    *target++ = static_cast<float>(before.x);
+    *target++ = static_cast<float>(before.y);
+  }
+  return result;
+}
+
 }  // namespace
 
 void bind_alignment(pybind11::module_& module) {
   module.def("similarity_transform", bound_similarity_transform, pybind11::arg("source"), pybind11::arg("target"));
+  module.def("map_back", bound_map_back, pybind11::arg("transform"), pybind11::arg("points"));
 }
 
 }  // namespace sophon::bindings

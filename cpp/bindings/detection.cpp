@@ -2,6 +2,9 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <array>
+#include <iterator>
 #include <vector>
 
 #include "arrays.h"
@@ -42,7 +45,8 @@ std::vector<Detection> as_detections(const FloatArray& array) {
   return faces;
 }
 
-FloatArray bound_decode_yunet(const std::vector<FloatArray>& outputs, int height, int width, float min_score) {
+FloatArray bound_decode_yunet(const std::vector<FloatArray>& outputs, int height, int width, float min_score,
+                              float across, float down) {
   constexpr std::array kStrides{8, 16, 32};
   if (outputs.size() != 4 * kStrides.size()) {
     throw std::invalid_argument("expected 12 detector outputs: cls, obj, bbox, kps, each of strides 8, 16, 32");
@@ -60,15 +64,19 @@ FloatArray bound_decode_yunet(const std::vector<FloatArray>& outputs, int height
   {
     const py::gil_scoped_release release;
     faces = decode_yunet(levels, height, width, min_score);
+    stretch(faces, across, down);
   }
   return as_array(faces);
 }
 
-FloatArray bound_suppress_overlaps(const FloatArray& detections, float max_iou) {
-  std::vector<Detection> faces = as_detections(detections);
+FloatArray bound_merge_detections(const std::vector<FloatArray>& found, float max_iou, float same_face_iou) {
+  std::vector<Detection> faces;
+  for (const FloatArray& some : found) {
+    std::ranges::copy(as_detections(some), std::back_inserter(faces));
+  }
   {
     const py::gil_scoped_release release;
-    faces = suppress_overlaps(faces, max_iou);
+    faces = merge_detections(faces, max_iou, same_face_iou);
   }
   return as_array(faces);
 }
@@ -77,8 +85,9 @@ FloatArray bound_suppress_overlaps(const FloatArray& detections, float max_iou) 
 
 void bind_detection(py::module_& module) {
   module.def("decode_yunet", bound_decode_yunet, py::arg("outputs"), py::arg("height"), py::arg("width"),
-             py::arg("min_score"));
-  module.def("suppress_overlaps", bound_suppress_overlaps, py::arg("detections"), py::arg("max_iou"));
+             py::arg("min_score"), py::arg("across") = 1.0F, py::arg("down") = 1.0F);
+  module.def("merge_detections", bound_merge_detections, py::arg("found"), py::arg("max_iou"),
+             py::arg("same_face_iou"));
 }
 
 }  // namespace sophon::bindings

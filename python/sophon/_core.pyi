@@ -119,15 +119,28 @@ class ExactIndex:
 # while it computes and raises ValueError for shapes or numbers that can't be right.
 
 def decode_yunet(
-    outputs: Sequence[NDArray[np.float32]], height: int, width: int, min_score: float
+    outputs: Sequence[NDArray[np.float32]],
+    height: int,
+    width: int,
+    min_score: float,
+    across: float = 1.0,
+    down: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Faces (n, 15) in input pixels: box x1, y1, x2, y2, five landmarks x, y, score.
+    """Faces (n, 15): box x1, y1, x2, y2, five landmarks x, y, score; in input pixels times `across` and `down`.
 
     `outputs` are YuNet's twelve: cls, obj, bbox, kps, each of strides 8, 16, 32.
     """
 
-def suppress_overlaps(detections: NDArray[np.float32], max_iou: float) -> NDArray[np.float32]:
-    """Greedy non-maximum suppression of faces (n, 15); the result is ordered by score."""
+def merge_detections(
+    found: Sequence[NDArray[np.float32]], max_iou: float, same_face_iou: float
+) -> NDArray[np.float32]:
+    """What greedy non-maximum suppression, best score first, leaves of all these faces (n, 15), largest first.
+
+    A face's landmarks are the mean, weighted by score, of all whose boxes overlap its own by at least `same_face_iou`.
+    """
+
+def map_back(transform: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Points (n, 2) before this (2, 3) map. ValueError for a map that can't be inverted."""
 
 def similarity_transform(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """Least-squares similarity (2, 3) that maps points (n, 2) onto others; no reflection (Umeyama 1991)."""

@@ -108,6 +108,16 @@ def suppressed(faces: NDArray[Any], max_iou: float) -> NDArray[Any]:
     return np.array(kept).reshape(-1, faces.shape[1])
 
 
+def merged(found: NDArray[Any], max_iou: float, same_face_iou: float) -> NDArray[Any]:
+    """What suppression keeps, largest first, each with the mean landmarks, weighted by score, of all that show its face."""
+    faces = suppressed(found, max_iou).astype(np.float64)
+    for face in faces:
+        same = found[[overlap(face, other) >= same_face_iou for other in found]]
+        face[4:14] = np.average(same[:, 4:14], axis=0, weights=same[:, 14])
+    sizes = np.prod(faces[:, 2:4] - faces[:, :2], axis=1)
+    return faces[np.argsort(-sizes, kind="stable")]
+
+
 def luma(crop: NDArray[np.uint8]) -> NDArray[np.int64]:
     """(77 R + 150 G + 29 B) / 256, rounded."""
     blue, green, red = np.moveaxis(crop.astype(np.int64), 2, 0)

@@ -28,17 +28,28 @@ def test_decoding_is_the_reference(height: int, width: int) -> None:
     np.testing.assert_allclose(faces, expected, rtol=1e-5, atol=1e-3)
 
 
-def test_suppression_is_the_reference() -> None:
-    faces = _core.decode_yunet(random_outputs(160, 160, seed=3), 160, 160, 0.5)
-    kept = _core.suppress_overlaps(faces, 0.3)
-    assert 0 < len(kept) < len(faces)
-    np.testing.assert_array_equal(kept, reference.suppressed(faces, 0.3))
+def test_decoding_stretches_faces_to_the_picture() -> None:
+    outputs = random_outputs(96, 160, seed=1)
+    faces = _core.decode_yunet(outputs, 96, 160, 0.6)
+    stretched = _core.decode_yunet(outputs, 96, 160, 0.6, across=2.0, down=3.0)
+    np.testing.assert_allclose(stretched[:, 0:14:2], 2 * faces[:, 0:14:2])
+    np.testing.assert_allclose(stretched[:, 1:14:2], 3 * faces[:, 1:14:2])
+    np.testing.assert_array_equal(stretched[:, 14], faces[:, 14])
+
+
+def test_merging_scales_is_the_reference() -> None:
+    found = [_core.decode_yunet(random_outputs(160, 160, seed), 160, 160, 0.5) for seed in (3, 4)]
+    merged = _core.merge_detections(found, 0.3, 0.5)
+    assert 0 < len(merged) < sum(map(len, found))
+    np.testing.assert_allclose(
+        merged, reference.merged(np.concatenate(found), 0.3, 0.5), rtol=1e-5, atol=1e-4
+    )
 
 
 def test_no_face_is_an_empty_table() -> None:
     faces = _core.decode_yunet([np.zeros_like(o) for o in random_outputs(64, 64, 0)], 64, 64, 0.6)
     assert faces.shape == (0, 15)
-    assert _core.suppress_overlaps(faces, 0.3).shape == (0, 15)
+    assert _core.merge_detections([faces, faces], 0.3, 0.5).shape == (0, 15)
 
 
 def test_numbers_that_are_not_finite_are_no_face() -> None:

@@ -31,8 +31,15 @@ struct YunetLevel {
 // does not fit the input's size.
 std::vector<Detection> decode_yunet(std::span<const YunetLevel> levels, int height, int width, float min_score);
 
+// Stretches faces from the detector's input to the picture.
+void stretch(std::span<Detection> detections, float across, float down);
+
 // Greedy suppression: best score first (ties: in the order given), a box that overlaps a kept one by more than max_iou
 // (intersection over union) is dropped. The result is ordered by score.
 std::vector<Detection> suppress_overlaps(std::span<const Detection> detections, float max_iou);
+
+// What is left after suppression, largest first. A face's landmarks are the mean, weighted by score, of all detections
+// whose boxes overlap its own by at least same_face_iou.
+std::vector<Detection> merge_detections(std::span<const Detection> detections, float max_iou, float same_face_iou);
 
 }  // namespace sophon

@@ -1,7 +1,10 @@
 #include "sophon/detection.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <functional>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -82,6 +85,19 @@ std::vector<Detection> decode_yunet(std::span<const YunetLevel> levels, int heig
   return faces;
 }
 
+void stretch(std::span<Detection> detections, float across, float down) {
+  const auto stretch_points = [&](std::span<float> values) {
+    for (std::size_t i = 0; i < values.size(); i += 2) {
+      values[i] *= across;
+      values[i + 1] *= down;
+    }
+  };
+  for (Detection& face : detections) {
+    stretch_points(face.box);
+    stretch_points(face.landmarks);
+  }
+}
+
 std::vector<Detection> suppress_overlaps(std::span<const Detection> detections, float max_iou) {
   std::vector<std::size_t> order(detections.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -97,6 +113,28 @@ std::vector<Detection> suppress_overlaps(std::span<const Detection> detections, 
     }
   }
   return kept;
+}
+
+std::vector<Detection> merge_detections(std::span<const Detection> detections, float max_iou, float same_face_iou) {
+  std::vector<Detection> faces = suppress_overlaps(detections, max_iou);
+  for (Detection& face : faces) {
+    std::array<double, 10> sums{};
+    double weight = 0.0;
+    for (const Detection& other : detections) {
+      if (intersection_over_union(face, other) >= same_face_iou) {
+        std::ranges::transform(sums, other.landmarks, sums.begin(), [&](double sum, float value) {
+          return sum + static_cast<double>(other.score) * static_cast<double>(value);
+        });
+        weight += static_cast<double>(other.score);
+      }
+    }
+    if (weight > 0.0) {  // not of a box without an area, which does not even overlap itself
+      std::ranges::transform(sums, face.landmarks.begin(),
+                             [&](double sum) { return static_cast<float>(sum / weight); });
+    }
+  }
+  std::ranges::stable_sort(faces, std::ranges::greater(), area);
+  return faces;
 }
 
 }  // namespace sophon

@@ -200,9 +200,9 @@ void Passes::keep_fine(const Piece& piece, const float* scores, Query& query, Ke
   const simd::Rows rows{.list = kept.list.data(), .first = 0, .count = kept.count};
   kernels_.nibble_scores(piece.block->fine(), kept.fine_scales.data(), rows, query.picture.view(),
                          scratch_.fine_scores.data());
-  const std::size_t count = kernels_.keep_fine_bounds(
-      scores, scratch_.fine_scores.data(), kept.fine_scales.data(), query.picture.norm,
-      bound_cut(query.picture, query.best.floor()), kept.count, kept.places.data(), scratch_.bounds.data());
+  const std::size_t count = kernels_.keep_fine_bounds(scores, scratch_.fine_scores.data(), kept.fine_scales.data(),
+                                                      query.picture.norm, bound_cut(query.picture, query.best.floor()),
+                                                      kept.count, kept.places.data(), scratch_.bounds.data());
   query.counts.fine += count;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t slot = slot_of(piece.rows, kept.places[i]);

@@ -15,7 +15,7 @@
 namespace sophon::simd::SOPHON_KERNEL {
 namespace {
 
-constexpr std::size_t kPrefetchAhead = 4096;  // bytes
+constexpr std::size_t kPrefetchAhead = 2048;  // bytes
 
 #if defined(SOPHON_KERNEL_avx512) || defined(SOPHON_KERNEL_avx512vnni)
 
@@ -447,8 +447,8 @@ std::size_t keep_bounds(const float* scores, const RowScale* scales, std::size_t
   return kept_count;
 }
 
-std::size_t keep_fine_bounds(const float* scores, const float* fine_scores, const RowScale* fine_scales,
-                             float weight, float cut, std::size_t count, std::uint16_t* kept, float* bounds) {
+std::size_t keep_fine_bounds(const float* scores, const float* fine_scores, const RowScale* fine_scales, float weight,
+                             float cut, std::size_t count, std::uint16_t* kept, float* bounds) {
   std::size_t kept_count = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint16_t place = kept[i];

@@ -32,9 +32,7 @@ def aligning_transform(landmarks: NDArray[np.float32]) -> Transform:
 
 def to_picture(transform: Transform, points: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return crop points (n, 2) as picture points, by the transform that made the crop."""
-    linear, shift = transform[:, :2], transform[:, 2]
-    found: NDArray[np.float32] = np.linalg.solve(linear, (points - shift).T).T.astype(np.float32)
-    return found
+    return _core.map_back(transform, points)
 
 
 def box_transform(box: NDArray[np.float32], size: int) -> Transform:

@@ -57,21 +57,16 @@ class FaceDetector:
         A face's landmarks are the mean, weighted by score, of all detections of it: alignment gains more from agreement
         between scales than from the best single one.
         """
-        found = self._found_at_scales(image)
-        faces = _core.suppress_overlaps(found, self._max_iou)
-        weights = np.where(_overlaps(faces, found) >= _SAME_FACE_IOU, found[:, 14], 0)
-        faces[:, 4:14] = weights @ found[:, 4:14] / weights.sum(axis=1, keepdims=True)
-        sides = faces[:, 2:4] - faces[:, 0:2]
-        faces = faces[np.argsort(-sides[:, 0] * sides[:, 1], kind="stable")]
+        faces = _core.merge_detections(self._found_at_scales(image), self._max_iou, _SAME_FACE_IOU)
         return Detections(faces[:, :4], faces[:, 4:14].reshape(-1, 5, 2), faces[:, 14])
 
-    def _found_at_scales(self, image: Image) -> NDArray[np.float32]:
-        found = []
+    def _found_at_scales(self, image: Image) -> list[NDArray[np.float32]]:
+        found: list[NDArray[np.float32]] = []
         for size in self._scales(image):
             found.append(self._detect_at(image, size))
             if not self._merged and len(found[-1]) > 0:
                 break
-        return np.concatenate(found)
+        return found
 
     def _scales(self, image: Image) -> list[int]:
         """Return the longer sides to detect at: the configured ones, but no useless enlargement of a small picture."""
@@ -86,10 +81,9 @@ class FaceDetector:
         with self._canvas(*padded) as canvas:
             _core.resize_into(image, canvas[0], *content)
             outputs = self._network.run(canvas)
-        faces = _core.decode_yunet(outputs, padded[0], padded[1], self._min_score)
-        faces[:, 0:14:2] *= width / content[1]
-        faces[:, 1:14:2] *= height / content[0]
-        return faces
+        return _core.decode_yunet(
+            outputs, padded[0], padded[1], self._min_score, width / content[1], height / content[0]
+        )
 
     @contextmanager
     def _canvas(self, height: int, width: int) -> Iterator[NDArray[np.float32]]:
@@ -100,12 +94,3 @@ class FaceDetector:
             memory = np.empty(3 * (max(self._sizes) + _MULTIPLE) ** 2, np.float32)
         yield memory[: 3 * height * width].reshape(1, 3, height, width)
         self._canvases.append(memory)
-
-
-def _overlaps(faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the intersection over union of every box of `faces` (m, ≥ 4) with every box of `others` (n, ≥ 4)."""
-    corners = np.minimum(faces[:, None, 2:4], others[:, 2:4]) - np.maximum(faces[:, None, :2], others[:, :2])
-    shared = np.prod(np.maximum(corners, 0), axis=2)
-    areas = [np.prod(np.maximum(boxes[:, 2:4] - boxes[:, :2], 0), axis=1) for boxes in (faces, others)]
-    overlaps: NDArray[np.float32] = shared / (areas[0][:, None] + areas[1] - shared)
-    return overlaps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -14,8 +15,11 @@ from sophon.engine.photo import Image
 from sophon.engine.sessions import Network
 
 # Of the 68 points, in the usual order: the lids around each eye (the image's left first), nose tip, corners of the mouth.
-_LEFT_LIDS, _RIGHT_LIDS = slice(36, 42), slice(42, 48)
+_LIDS = (range(36, 42), range(42, 48))
 _NOSE_TIP, _LEFT_MOUTH, _RIGHT_MOUTH = 30, 48, 54
+# The five landmarks are the means of these.
+_OF_LANDMARK: tuple[Sequence[int], ...] = (*_LIDS, (_NOSE_TIP,), (_LEFT_MOUTH,), (_RIGHT_MOUTH,))
+_LANDMARKS_OF_68 = np.array([[(i in points) / len(points) for i in range(68)] for points in _OF_LANDMARK])
 _TILTED = 8.0  # degrees: from here on the face is turned upright and looked at again
 # The rim of the face on the ArcFace template: the ellipse of FaceStatistics' face region.
 _FACE_RIM = np.array(
@@ -43,9 +47,8 @@ class FaceContour:
         grey = (
             np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.float32) / self._network.model.input.divisor
         )
-        points = self._network.run(grey[None, None])[0].reshape(68, 2).astype(np.float64) * self._size
-        eyes = [points[lids].mean(axis=0) for lids in (_LEFT_LIDS, _RIGHT_LIDS)]
-        five = np.array([*eyes, points[_NOSE_TIP], points[_LEFT_MOUTH], points[_RIGHT_MOUTH]])
+        points = self._network.run(grey[None, None])[0].reshape(68, 2).astype(np.float64)
+        five = _LANDMARKS_OF_68 @ points * self._size
         return to_picture(transform, five)
 
 
@@ -57,17 +60,23 @@ def eye_tilt(landmarks: NDArray[np.float32]) -> float:
 
 def is_profile(landmarks: NDArray[np.float32]) -> bool:
     """Tell whether the head is turned so far that the line through the eyes says nothing of its tilt."""
-    right_eye, left_eye, _, right_mouth, left_mouth = landmarks.astype(np.float64)
-    apart = np.hypot(*(left_eye - right_eye))
-    down = np.hypot(*((right_mouth + left_mouth) / 2 - (right_eye + left_eye) / 2))
-    return bool(apart < _PROFILE * down)
+    right_eye, left_eye, _, right_mouth, left_mouth = landmarks.tolist()
+    apart = math.dist(right_eye, left_eye)
+    down = math.dist(_middle(right_mouth, left_mouth), _middle(right_eye, left_eye))
+    return apart < _PROFILE * down
+
+
+def _middle(a: list[float], b: list[float]) -> tuple[float, float]:
+    return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
 
 
 def is_cut(image: Image, landmarks: NDArray[np.float32]) -> bool:
     """Tell whether the picture's edge cuts the face that these landmarks belong to."""
     rim = to_picture(aligning_transform(landmarks), _FACE_RIM)
     height, width = image.shape[:2]
-    return bool((rim < -0.5).any() or (rim > (width - 0.5, height - 0.5)).any())
+    left, top = rim.min(axis=0).tolist()
+    right, bottom = rim.max(axis=0).tolist()
+    return bool(left < -0.5 or top < -0.5 or right > width - 0.5 or bottom > height - 0.5)
 
 
 def _square_transform(box: NDArray[np.float32], tilt: float, size: int) -> Transform:
@@ -76,6 +85,11 @@ def _square_transform(box: NDArray[np.float32], tilt: float, size: int) -> Trans
     scale = size / max(y2 - y1, 1.0)
     turn = math.radians(-tilt)
     cos, sin = scale * math.cos(turn), scale * math.sin(turn)
-    linear = np.array([[cos, -sin], [sin, cos]])
-    centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
-    return np.column_stack([linear, (size - 1) / 2 - linear @ centre])
+    centre_x, centre_y = (x1 + x2) / 2, (y1 + y2) / 2
+    middle = (size - 1) / 2
+    return np.array(
+        [
+            [cos, -sin, middle - (cos * centre_x - sin * centre_y)],
+            [sin, cos, middle - (sin * centre_x + cos * centre_y)],
+        ]
+    )
