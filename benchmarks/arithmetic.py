@@ -26,7 +26,7 @@ from sophon.sim.portraits import fetch_portraits
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
-SCALES = ((360, 480), (240, 320))
+SCALES = ((360, 480), (144, 192))
 MULTIPLE = 32
 MEAN, DIVISOR = 127.0, 128.0
 LANDMARKS = np.array([[256, 171], [322, 170], [291, 208], [265, 243], [318, 242]], np.float32)

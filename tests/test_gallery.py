@@ -49,6 +49,27 @@ def test_groups_change_without_a_new_embedding(gallery: Gallery) -> None:
     assert gallery.permissions("E2") == {"9"}
 
 
+def test_a_search_that_is_asked_again_sees_who_came_and_went(gallery: Gallery) -> None:
+    # given: a search within a group and a permission group, asked before
+    within = {"groups": ["staff"], "permissions": ["1046"]}
+    assert found(gallery, 1, **within) == found(gallery, 1, **within) == ["E2"]
+    # when: one leaves the permission group, another joins, a third is removed
+    gallery.set_permissions("E2", [])
+    gallery.add("E4", AXES[4], groups=["staff"], permissions=["1046"])
+    gallery.remove("E3")
+    # then
+    assert found(gallery, 1, **within) == []
+    assert found(gallery, 2, **within) == []
+    assert found(gallery, 4, **within) == ["E4"]
+
+
+def test_as_many_limits_as_you_like(gallery: Gallery) -> None:
+    for number in range(100):
+        gallery.add(f"P{number}", AXES[6], groups=["crowd"], permissions=[f"door {number}"])
+    for number in [*range(100), *range(100)]:
+        assert found(gallery, 6, groups=["crowd"], permissions=[f"door {number}"]) == [f"P{number}"]
+
+
 def test_replace_takes_over_everything(gallery: Gallery) -> None:
     gallery.replace("E2", AXES[8], groups=["new"], permissions=["3"])
     assert found(gallery, 1) == []

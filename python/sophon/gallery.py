@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sophon._core import ExactIndex, Subset
 from sophon.errors import Code, SophonError
+
+_JOINED_KEPT = 32
+_Limits: TypeAlias = tuple[tuple[Subset, ...], ...]
+"""Whom a search may find: who is, for each of these, in one of its subsets."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Gallery:
         self._next_key = 0
         self._groups: dict[str, Subset] = {}
         self._permissions: dict[str, Subset] = {}
+        self._joined: dict[_Limits, Subset] = {}  # the one used last is last
 
     @property
     def dim(self) -> int:
@@ -155,14 +161,10 @@ class Gallery:
         nobody has match nobody. Raises SophonError BAD_FEATURE for a wrong embedding.
         """
         vector = self._one(embedding)
-        limits = []
-        for table, names in ((self._groups, groups), (self._permissions, permissions)):
-            if names is not None:
-                limits.append(self._known(table, names))
+        limits = self._limits(groups, permissions)
         if not all(limits):
             return []
-        unions = [reduce(or_, subsets) for subsets in limits]
-        allow = reduce(and_, unions) if unions else None
+        allow = self._within(limits) if limits else None
         try:
             keys, scores = self._index.search(vector, k, threshold, allow)
         except ValueError as error:
@@ -233,9 +235,24 @@ class Gallery:
         for name in former - wanted:
             table[name].remove([key])
 
-    def _known(self, table: Mapping[str, Subset], names: Iterable[str]) -> list[Subset]:
+    def _limits(self, groups: Iterable[str] | None, permissions: Iterable[str] | None) -> _Limits:
         with self._lock:
-            return [table[name] for name in dict.fromkeys(names) if name in table]
+            return tuple(
+                tuple(table[name] for name in sorted(set(names)) if name in table)
+                for table, names in ((self._groups, groups), (self._permissions, permissions))
+                if names is not None
+            )
+
+    def _within(self, limits: _Limits) -> Subset:
+        """Return who is in one subset of each limit. The last few are kept: a set knows what its searches read."""
+        with self._lock:
+            allow = self._joined.pop(limits, None)
+            if allow is None:
+                allow = reduce(and_, (reduce(or_, subsets) for subsets in limits))
+            self._joined[limits] = allow
+            if len(self._joined) > _JOINED_KEPT:
+                del self._joined[next(iter(self._joined))]
+            return allow
 
     def _one(self, embedding: ArrayLike) -> NDArray[np.float32]:
         vector = np.asarray(embedding, dtype=np.float32)
