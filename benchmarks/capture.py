@@ -106,6 +106,7 @@ def measure(
             prepare=lambda store: _fill(store, enrolled),
             capacity=enrolled + 1000,
             cooldown_s=0.5,  # so that each picture of a pad makes an event
+            stranger_events_per_min=0,
         ) as box,
     ):
         clip = make_clip(Path(directory) / "clip.avi", pictures)

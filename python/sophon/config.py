@@ -210,6 +210,13 @@ class Settings(BaseModel):
     stranger_s: float = Field(
         default=30.0, ge=0, le=3600, description="How long a stranger who is not seen keeps the same id."
     )
+    stranger_events_per_min: float = Field(
+        default=30.0,
+        ge=0,
+        le=100_000,
+        description="How many events a minute strangers may make at one sub-device, on average and at once; beyond that they "
+        "are counted only (strangers_over_budget). Known people and the blacklist are never held back. 0 sets no limit.",
+    )
     history_batch: Literal["single", "list"] = Field(
         default="single",
         description="History uploads: one event per POST, or a JSON list of at most 100.",
@@ -222,6 +229,13 @@ class Settings(BaseModel):
         ge=100,
         le=10_000_000,
         description="How many events are kept for a receiver that does not take them; then the oldest are lost, counted.",
+    )
+    events_of_strangers: int = Field(
+        default=5_000,
+        ge=0,
+        le=10_000_000,
+        description="How many events of strangers are as good as others: where events must go, older ones of strangers go "
+        "before those of known people.",
     )
     events_max_mb: int = Field(
         default=4096,

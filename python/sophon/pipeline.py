@@ -47,13 +47,23 @@ class RecognitionPipeline:
             history_batch=settings.history_batch,
         )
         self._doors = DoorKeeper(store)
-        limit = EventsLimit(settings.events_kept, settings.events_undelivered, settings.events_max_mb << 20)
+        limit = EventsLimit(
+            settings.events_kept,
+            settings.events_undelivered,
+            settings.events_max_mb << 20,
+            settings.events_of_strangers,
+        )
         self.recogniser = Recogniser(
             store,
             box,
             EventLog(store, limit),
             self._tell,
-            RecogniserOptions(settings.filter_level, settings.cooldown_s, settings.stranger_s),
+            RecogniserOptions(
+                settings.filter_level,
+                settings.cooldown_s,
+                settings.stranger_s,
+                settings.stranger_events_per_min,
+            ),
         )
         self._streams = Streams(store, box.engine, self.recogniser, self.presence)
         self._ftp = self._ftp_cameras(settings, store) if settings.ftp_port else None

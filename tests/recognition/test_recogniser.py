@@ -85,6 +85,28 @@ def test_the_margin_is_how_far_the_next_best_person_is_below(
     assert watcher.events()[1].details["score_margin"] == round(beside.margin, 4)
 
 
+def test_strangers_have_a_budget_at_each_device_that_known_people_do_not_share(
+    store: Store, box: Box, enrol: Enrol, obama: Image, biden: Image
+) -> None:
+    """Given a stranger who looks like somebody new each time, and a budget of two events; when seen five times; then two
+    events are made and three counted, and another device, someone known and the blacklist have theirs."""
+    watcher = Watcher(store, box, cooldown_s=0, stranger_s=0, stranger_events_per_min=2)
+    for _ in range(5):
+        assert watcher.recogniser.recognise(Capture.now(obama, GATE))
+    assert len(watcher.events()) == 2
+    assert watcher.recogniser.counts["strangers_over_budget"] == 3
+    watcher.recogniser.recognise(Capture.now(obama, CAMERA))
+    enrol("E1", ENROLLED)
+    enrol("B1", "joe_biden/biden.jpg", person_type=3)
+    for image in (obama, biden):
+        watcher.recogniser.recognise(Capture.now(image, GATE))
+    assert [(event.device_ip, event.person_type) for event in watcher.events()[2:]] == [
+        (CAMERA.ip, 4),
+        (GATE.ip, 1),
+        (GATE.ip, 3),
+    ]
+
+
 def test_a_stranger_keeps_one_id_while_in_view(watcher: Watcher, obama: Image, biden: Image) -> None:
     for image, device in ((obama, GATE), (obama, CAMERA), (biden, GATE)):
         (decision,) = watcher.recogniser.recognise(Capture.now(image, device))

@@ -104,6 +104,42 @@ def test_bytes_are_limited_too(store: Store) -> None:
     assert ids(store) == keys[-3:]
 
 
+def test_a_crowd_of_strangers_does_not_push_known_people_out(store: Store) -> None:
+    """Given three events of someone known and a crowd of strangers after them; when trimmed; then strangers over their
+    number make room, the oldest first, and whoever remains is the newest of their kind."""
+    known = add(store, 3)
+    strangers = add(store, 10, event=replace(EVENT, person_type=4))
+    with store.write() as transaction:
+        assert transaction.events.trim(EventsLimit(kept=6, strangers=2), None) == 0
+    assert ids(store) == known + strangers[-3:]
+
+
+def test_known_people_push_out_only_the_strangers_over_their_number(store: Store) -> None:
+    strangers = add(store, 4, event=replace(EVENT, person_type=4))
+    known = add(store, 10)
+    with store.write() as transaction:
+        assert transaction.events.trim(EventsLimit(kept=8, strangers=2), None) == 0
+    assert ids(store) == known[-8:]
+    assert strangers[-1] < known[0]
+
+
+def test_strangers_that_a_receiver_waits_for_stay_before_what_it_has(store: Store) -> None:
+    known = add(store, 4)
+    strangers = add(store, 4, event=replace(EVENT, person_type=4))
+    with store.write() as transaction:
+        assert transaction.events.trim(EventsLimit(kept=2, undelivered=3, strangers=1), known[-1]) == 1
+    assert ids(store) == strangers[-3:]
+
+
+def test_strangers_make_room_on_the_disk_first(store: Store) -> None:
+    known = add(store, 3)
+    strangers = add(store, 3, event=replace(EVENT, person_type=4))
+    with store.write() as transaction:
+        each = transaction.events.total_bytes() // 6
+        assert transaction.events.trim(EventsLimit(max_bytes=4 * each, strangers=1), None) == 0
+    assert ids(store) == known + strangers[-1:]
+
+
 def test_erased_pictures_are_nowhere_in_the_files(store: Store, tmp_path: Path) -> None:
     add(store, 3)
     with store.write() as transaction:

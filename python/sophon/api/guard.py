@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sophon.api.answers import call_name, refuse
 from sophon.api.lockout import Lockout, network_of
-from sophon.api.rate_limit import RateLimit
 from sophon.audit import AuditLog
 from sophon.contract.rest import MAX_PHOTO_CHARACTERS
 from sophon.errors import Code, SophonError
 from sophon.platform.url_policy import own_addresses
+from sophon.rate_limit import RateLimit
 from sophon.tokens import Role, TokenCheck
 
 OPEN_CALLS = frozenset({("GET", "/health")})

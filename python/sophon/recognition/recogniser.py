@@ -18,6 +18,7 @@ from sophon.box import REGISTERED_AS_STRANGER, Box, Enrolment
 from sophon.engine import Face, FaceQuality
 from sophon.engine.photo import Image
 from sophon.errors import SophonError
+from sophon.rate_limit import RateLimit
 from sophon.recognition.decision import Decision, PersonType, decide
 from sophon.recognition.event_log import EventLog
 from sophon.recognition.in_view import Cooldown, StrangersInView
@@ -30,6 +31,7 @@ MAX_GRAB_INFO_BYTES = 16 << 10
 SNAPSHOT_CAMERA = "1"
 # Strangers may fill this share of the gallery.
 STRANGER_SHARE = 0.1
+STRANGER_BUDGET_S = 60.0
 SAME_FACE_IOU = 0.3
 
 _log = structlog.get_logger(__name__)
@@ -97,6 +99,7 @@ class RecogniserOptions:
     filter_level: str = "low"
     cooldown_s: float = 5.0
     stranger_s: float = 30.0
+    stranger_events_per_min: float = 30.0
 
 
 class Recogniser:
@@ -119,6 +122,9 @@ class Recogniser:
         self._filter = box.engine.levels.limits(self._options.filter_level)
         self._cooldown = Cooldown(self._options.cooldown_s, time.monotonic)
         self._strangers = StrangersInView(self._options.stranger_s, time.monotonic)
+        self._stranger_budget = RateLimit(
+            self._options.stranger_events_per_min / STRANGER_BUDGET_S, STRANGER_BUDGET_S
+        )
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -176,6 +182,9 @@ class Recogniser:
         self.count(decision.person_type.name.lower())
         if not self._cooldown.lets_through(device.ip, identity_id, fresh=capture.is_fresh):
             self.count("suppressed")
+            return decision
+        if decision.person_type is PersonType.STRANGER and self._stranger_budget.take(device.ip):
+            self.count("strangers_over_budget")
             return decision
         sighting = Sighting(
             capture,

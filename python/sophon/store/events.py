@@ -17,6 +17,8 @@ _COLUMNS = (
 )
 # What a row costs besides its pictures and details.
 _ROW_BYTES = 200
+# The contract's ``person_type``.
+_STRANGER = 4
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,15 @@ class EventFilter:
 
 @dataclass(frozen=True)
 class EventsLimit:
-    """How much is kept: so many events, more while a receiver still waits for them, and so many bytes of both."""
+    """How much is kept: so many events, more while a receiver still waits for them, and so many bytes of both.
+
+    Only the newest ``strangers`` events of strangers are as good as those of known people: older ones go before them.
+    """
 
     kept: int = 10_000
     undelivered: int = 100_000
     max_bytes: int = 4 << 30
+    strangers: int = 5_000
 
 
 class Events:
@@ -160,19 +166,17 @@ class Events:
         """Drop the oldest events over the limit; return how many of them no receiver will get now.
 
         ``delivered_to`` is the last event that every receiver has; None where there is no receiver. Delivered events go
-        first, so the others may be as many as ``limit.undelivered``.
+        first, so the others may be as many as ``limit.undelivered``; among each, strangers over their number go first.
         """
-        delivered_to = self._last_id() if delivered_to is None else delivered_to
+        last = self._last_id()
+        delivered_to = last if delivered_to is None else delivered_to
         count = self.count()
         delivered = self._count_to(delivered_to)
-        surplus = min(max(count - limit.kept, 0), delivered)
-        lost = max(count - delivered - limit.undelivered, 0)
-        self._drop_oldest(surplus + lost)
         excess = self.total_bytes() - limit.max_bytes
-        if excess > 0:
-            last = self._last_to_free(excess)
-            lost += self._count_to(last) - self._count_to(min(last, delivered_to))
-            self._connection.execute("DELETE FROM events WHERE id <= ?", (last,))
+        surplus = min(count - limit.kept, delivered)
+        _, freed = self._drop(range(delivered_to + 1), surplus, excess, limit.strangers)
+        overdue = count - delivered - limit.undelivered
+        lost, _ = self._drop(range(delivered_to + 1, last + 1), overdue, excess - freed, limit.strangers)
         return lost
 
     def erase_person(self, identity_id: str) -> None:
@@ -201,20 +205,24 @@ class Events:
             self._connection.execute("SELECT count(*) FROM events WHERE id <= ?", (event_id,)).fetchone()[0]
         )
 
-    def _drop_oldest(self, number: int) -> None:
-        if number > 0:
-            self._connection.execute(
-                "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?)", (number,)
-            )
-
-    def _last_to_free(self, size: int) -> int:
-        """The id up to which the oldest events take at least ``size`` bytes."""
-        freed = 0
-        for event_id, taken in self._connection.execute("SELECT id, bytes FROM events ORDER BY id"):
+    def _drop(self, ids: range, number: int, size: int, strangers: int) -> tuple[int, int]:
+        """Drop at least so many of these events and so many bytes, as far as they go; how many they were and took."""
+        if number <= 0 and size <= 0:
+            return 0, 0
+        rows = self._connection.execute(
+            "SELECT id, bytes FROM events WHERE id >= :first AND id < :end ORDER BY "
+            "person_type = :stranger AND id <= coalesce((SELECT id FROM events WHERE person_type = :stranger "
+            "ORDER BY id DESC LIMIT 1 OFFSET :strangers), 0) DESC, id",
+            {"first": ids.start, "end": ids.stop, "stranger": _STRANGER, "strangers": strangers},
+        )
+        going, freed = [], 0
+        for event_id, taken in rows:
+            if len(going) >= number and freed >= size:
+                break
+            going.append((event_id,))
             freed += taken
-            if freed >= size:
-                return int(event_id)
-        return self._last_id()
+        self._connection.executemany("DELETE FROM events WHERE id = ?", going)
+        return len(going), freed
 
 
 def _event(row: tuple[Any, ...]) -> EventRow:
