@@ -1,6 +1,6 @@
 """A real RTSP server (GStreamer's) that plays a motion-JPEG file for ever: `/usr/bin/python3 rtsp_server.py FILE`.
 
-It runs in the system's Python, which has the bindings; it prints its address when it serves.
+FILE is an AVI, or a pattern of JPEG files (`%02d.jpg`), which may differ in size. The server runs in the system's Python, which has the bindings; it prints its address when it serves.
 """
 
 import sys
@@ -19,8 +19,10 @@ def main(file: str) -> None:
     server.set_service("0")
     factory = GstRtspServer.RTSPMediaFactory()
     # Encoded anew: RTP's JPEG allows fewer forms than files have.
+    source = f"multifilesrc location={file} loop=true"
+    frames = f"{source} ! avidemux" if file.endswith(".avi") else f"{source} caps=image/jpeg,framerate=10/1"
     factory.set_launch(
-        f"( multifilesrc location={file} loop=true ! avidemux ! jpegdec ! videoconvert ! video/x-raw,format=I420 "
+        f"( {frames} ! jpegdec ! videoconvert ! video/x-raw,format=I420 "
         "! jpegenc ! rtpjpegpay name=pay0 pt=96 )"
     )
     server.get_mount_points().add_factory("/camera", factory)

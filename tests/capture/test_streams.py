@@ -29,7 +29,7 @@ BLANK = np.zeros((64, 64, 3), np.uint8)
 
 
 def frame(number: int, clock: float) -> Frame:
-    return Frame(BLANK, number, 0, clock)
+    return Frame(lambda: BLANK, number, 0, clock)
 
 
 def face(x: float, quality: float, person: int = 0) -> Face:
@@ -149,6 +149,7 @@ class RtspServer:
     """The server of `rtsp_server.py` in a process of its own."""
 
     def __init__(self, clip: Path) -> None:
+        """Plays an AVI, or a pattern of JPEG files."""
         self._process = subprocess.Popen(
             ["/usr/bin/python3", str(Path(__file__).with_name("rtsp_server.py")), str(clip)],
             stdout=subprocess.PIPE,
@@ -199,12 +200,44 @@ def test_a_stream_that_stalls_is_asked_anew(rtsp: RtspServer) -> None:
         wait_until(lambda: source.problem == "")
 
 
+def test_frames_keep_their_shape_when_an_rtsp_camera_changes_its_resolution(
+    tmp_path: Path,
+) -> None:
+    """Given a camera that sends 4:3 and then 16:9 over one connection; then its frames are of both sizes, and what is in
+    them is not stretched."""
+    sizes = [(480, 640), (360, 640)]
+    for number in range(20):
+        height, width = sizes[number // 10]
+        canvas = np.zeros((height, width, 3), np.uint8)
+        canvas[40:240, 40:240] = 255
+        cv2.imwrite(str(tmp_path / f"{number:02}.jpg"), canvas)
+    seen: dict[tuple[int, ...], tuple[int, int]] = {}
+    server = RtspServer(tmp_path / "%02d.jpg")
+    try:
+        with FrameSource(server.url, "hall") as source:
+            number = 0
+            wait_until(lambda: source.problem == "")
+            while len(seen) < 2:
+                shown = source.next(number, 20)
+                assert shown is not None
+                number = shown.number
+                ys, xs = np.nonzero(shown.image[:, :, 0] > 128)
+                seen[shown.image.shape[:2]] = (int(np.ptp(ys)), int(np.ptp(xs)))
+    finally:
+        server.close()
+    assert set(seen) == set(sizes)
+    for height, width in seen.values():
+        assert abs(height - width) <= 2
+    assert source.problem == ""
+
+
 def test_a_stream_that_is_gone_says_why_and_the_others_go_on(watch: Watch, clip: Path) -> None:
     watch.put(DeviceRow("10.0.0.13", "3", "dead", stream_url="rtsp://127.0.0.1:9/nothing"))
     watch.put(DeviceRow("10.0.0.14", "3", "nowhere", stream_url="/no/such/file"))
     watch.put(DeviceRow("10.0.0.15", "3", "well", stream_url=str(clip)))
     wait_until(lambda: len(watch.events()) >= 1)
-    wait_until(lambda: watch.streams.problems.get("10.0.0.13") == "it can't be opened")
+    refused = "it can't be opened: Connection refused"
+    wait_until(lambda: watch.streams.problems.get("10.0.0.13") == refused)
     assert "neither a URL nor a file" in watch.streams.problems["10.0.0.14"]
     assert not watch.presence.of("10.0.0.13").is_online
 
@@ -237,7 +270,7 @@ def test_garbage_is_no_stream_and_is_tried_again(tmp_path: Path, content: bytes,
     file = tmp_path / "stream.avi"
     file.write_bytes(content)
     with FrameSource(str(file), "garbage", pauses=Pauses(0.01, 0.05)) as source:
-        wait_until(lambda: source.problem == "it can't be opened")
+        wait_until(lambda: source.problem.startswith("it can't be opened: "))
         file.write_bytes(clip.read_bytes())
         assert source.next(0, 20) is not None
         assert source.problem == ""

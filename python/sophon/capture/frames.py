@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 
-import cv2
+import numpy as np
 import structlog
 
+from sophon.capture.video import Picture, pictures_of
 from sophon.engine import load_photo
-from sophon.engine.photo import MAX_PHOTO_PIXELS, Image
+from sophon.engine.photo import Image
 from sophon.errors import Code, SophonError
 from sophon.platform import Pauses
 
-# A camera that says nothing for so long is asked anew.
-SILENT_MS = 5000
 FOLDER_FPS = 10.0
-# Files know their own rate; this bounds what a damaged one claims.
-MAX_FPS = 60.0
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 _log = structlog.get_logger(__name__)
@@ -30,18 +27,23 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a stream: BGR uint8 (H, W, 3), its time in ms since the epoch and by `time.monotonic`."""
+    """One picture of a stream, and its time in ms since the epoch and by `time.monotonic`."""
 
-    image: Image = field(repr=False)
+    picture: Picture = field(repr=False)
     number: int
     at: int
     clock: float
+
+    @cached_property
+    def image(self) -> Image:
+        """BGR uint8 (H, W, 3). Raises SophonError where it can't be converted."""
+        return self.picture()
 
 
 class FrameSource:
     """A thread that reads a stream and keeps its newest frame; who is slow misses frames, and sees no old one.
 
-    ``address``: an rtsp:// or other URL that OpenCV's FFmpeg opens, a video file, or a folder of pictures; files and
+    ``address``: an rtsp:// or other URL that FFmpeg opens, a video file, or a folder of pictures; files and
     folders begin again at their end.
     """
 
@@ -95,28 +97,28 @@ class FrameSource:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                for image in self._read():
-                    self._show(image)
+                for picture in self._read():
+                    self._show(picture)
                     if self._stopping.is_set():
                         return
                 self._report("the stream ended")
             except SophonError as error:
                 self._report(str(error))
-            except (cv2.error, OSError, MemoryError) as error:
+            except (OSError, MemoryError) as error:
                 self._report(f"the stream failed: {type(error).__name__}")
             except Exception:  # noqa: BLE001 - a thread's edge
                 _log.exception("reading a stream failed inside", stream=self._name)
                 self._report("reading failed inside")
             self._stopping.wait(self._pauses.next())
 
-    def _show(self, image: Image) -> None:
+    def _show(self, picture: Picture) -> None:
         if self._problem:
             _log.info("a stream delivers", stream=self._name)
             self._problem = ""
             self._pauses.reset()
         with self._changed:
             self._number += 1
-            self._newest = Frame(image, self._number, time.time_ns() // 1_000_000, time.monotonic())
+            self._newest = Frame(picture, self._number, time.time_ns() // 1_000_000, time.monotonic())
             self._changed.notify_all()
 
     def _report(self, problem: str) -> None:
@@ -125,41 +127,18 @@ class FrameSource:
             _log.warning("a stream delivers nothing", stream=self._name, reason=problem)
         self._problem = problem
 
-    def _read(self) -> Iterator[Image]:
+    def _read(self) -> Iterator[Picture]:
         path = Path(self._address)
         if "://" in self._address:
-            return _of_capture(self._address, paced=False)
+            return pictures_of(self._address, paced=False)
         if path.is_dir():
             return self._of_folder(path)
         if path.is_file():
-            return _of_capture(self._address, paced=True)
+            return pictures_of(self._address, paced=True)
         raise SophonError(Code.NOT_FOUND, "its address is neither a URL nor a file or folder of this machine")
 
-    def _of_folder(self, folder: Path) -> Iterator[Image]:
+    def _of_folder(self, folder: Path) -> Iterator[Picture]:
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
         for file in files:
-            yield load_photo(file)
+            yield partial(np.asarray, load_photo(file))
             self._stopping.wait(1 / FOLDER_FPS)
-
-
-def _of_capture(address: str, *, paced: bool) -> Iterator[Image]:
-    # OpenCV reads the transport from the environment only; TCP, since lost packets make grey faces.
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, SILENT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, SILENT_MS]
-    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
-    try:
-        if not capture.isOpened():
-            raise SophonError(Code.REMOTE_SERVER_FAILED, "it can't be opened")
-        pause = 1 / min(max(capture.get(cv2.CAP_PROP_FPS), 1.0), MAX_FPS) if paced else 0.0
-        due = time.monotonic()
-        while True:
-            delivered, image = capture.read()
-            if not delivered:
-                return
-            if image.ndim != 3 or image.shape[0] * image.shape[1] > MAX_PHOTO_PIXELS:
-                raise SophonError(Code.IMAGE_TOO_LARGE, f"its frames are {image.shape}")
-            yield image
-            due += pause
-            time.sleep(max(due - time.monotonic(), 0.0))
-    finally:
-        capture.release()

@@ -215,7 +215,8 @@ class Events:
             "ORDER BY id DESC LIMIT 1 OFFSET :strangers), 0) DESC, id",
             {"first": ids.start, "end": ids.stop, "stranger": _STRANGER, "strangers": strangers},
         )
-        going, freed = [], 0
+        going: list[tuple[int]] = []
+        freed = 0
         for event_id, taken in rows:
             if len(going) >= number and freed >= size:
                 break
