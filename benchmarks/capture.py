@@ -143,9 +143,9 @@ def _measure(
             pad.refused.clear()
         sent = sum(camera.sent for camera in cameras)
         people = enrolment.people if enrolment is not None else 0
-        first_event, counted, pid = _last_event(box), *_counts(box)
+        first_event, before = _last_event(box), _status(box)
         started = time.perf_counter()
-        with ProcessLoad(pid) as load:
+        with ProcessLoad(before["pid"]) as load:
             time.sleep(seconds)
         taken = time.perf_counter() - started
         answered = [latency * 1000 for pad in pads for latency in pad.latencies]
@@ -153,7 +153,9 @@ def _measure(
         people = enrolment.people - people if enrolment is not None else 0
         time.sleep(STATUS_SECONDS)
         counted_seconds = time.perf_counter() - started
-        counts = {name: value - counted.get(name, 0) for name, value in _counts(box)[0].items()}
+        after = _status(box)
+        counted = before["recognition"]
+        counts = {name: value - counted.get(name, 0) for name, value in after["recognition"].items()}
     for device in devices:
         box.detach(device.ip)
     decisions = _decisions(box, first_event)
@@ -176,7 +178,8 @@ def _measure(
         "pad_ms": _percentiles(answered),
         "decision_ms": {name: _percentiles(values) for name, values in decisions.items()},
         "latencies_ms": {"pads, answer": [round(one, 1) for one in answered], **decisions},
-        "box": load.summary(),
+        "box": (summary := load.summary()),
+        "growth": _growth(summary, after["people"] - before["people"]),
     }
 
 
@@ -220,10 +223,17 @@ def _fill(store: Store, number: int) -> None:
             transaction.groups.add_members(DEFAULT_GROUP, [identity_id])
 
 
-def _counts(box: BoxUnderDemo) -> tuple[dict[str, int], int]:
-    """What the box counted, a second ago at most, and the number of its process."""
-    answer = box.http.get("/api/v1/status").raise_for_status().json()["data"]
-    return answer["recognition"], answer["pid"]
+def _status(box: BoxUnderDemo) -> dict[str, Any]:
+    """What the box says of itself, a second ago at most."""
+    answer: dict[str, Any] = box.http.get("/api/v1/status").raise_for_status().json()["data"]
+    return answer
+
+
+def _growth(load: dict[str, Any], people: int) -> str:
+    """By how much the memory grew, by the slope of the second half; more people need more of it."""
+    minutes = load["second_half_minutes"]
+    grown = load["rss_mb_per_minute_second_half"] * minutes
+    return f"{grown:+.1f} MB in {minutes:.1f} minutes ({people:+d} people enrolled meanwhile)"
 
 
 def _last_event(box: BoxUnderDemo) -> int:
@@ -260,6 +270,7 @@ def _table(results: list[dict[str, Any]]) -> Table:
         "drops",
         "pad_ms",
         "decision_ms",
+        "growth",
     ):
         table.add_row(name, *(_lines(result[name]) for result in results))
     table.add_row("box", *(_lines(_without_samples(result["box"])) for result in results))
@@ -298,8 +309,10 @@ def _plot(results: list[dict[str, Any]], file: Path) -> None:
         load.plot(seconds, [one["cpu"] for one in samples], color="tab:blue", linewidth=0.8)
         load.set(xlabel="s", ylabel="CPU, % of a core", ylim=(0, None), title="the box alone")
         memory = load.twinx()
-        memory.plot(seconds, [one["rss_mb"] for one in samples], color="tab:orange")
+        memory.plot(seconds, [one["rss_mb"] for one in samples], color="tab:orange", label="resident")
+        memory.plot(seconds, [one["own_mb"] for one in samples], color="tab:red", label="no file's")
         memory.set(ylabel="memory, MB", ylim=(0, None))
+        memory.legend(title=result["growth"], loc="lower right")
     figure.tight_layout()
     figure.savefig(file, dpi=110)
 

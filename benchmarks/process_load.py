@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,11 +13,13 @@ import psutil
 
 @dataclass(frozen=True)
 class Sample:
-    """``seconds`` since the start; ``cpu`` in percent of one core since the last sample; ``rss_mb`` resident."""
+    """``seconds`` since the start; ``cpu`` in percent of one core since the last sample; ``rss_mb`` resident, of which
+    ``own_mb`` is no file's."""
 
     seconds: float
     cpu: float
     rss_mb: float
+    own_mb: float
 
 
 class ProcessLoad:
@@ -39,14 +42,14 @@ class ProcessLoad:
     def summary(self) -> dict[str, object]:
         """Means, and by how much the memory grows per minute in the second half, when everything is warm."""
         half = self.samples[len(self.samples) // 2 :]
-        minutes = [one.seconds / 60 for one in half]
-        memory = [one.rss_mb for one in half]
-        slope = float(np.polyfit(minutes, memory, 1)[0]) if len(half) > 1 else float("nan")
+        seconds = [one.seconds for one in half]
         return {
             "cpu_percent": round(float(np.mean([one.cpu for one in self.samples])), 1),
             "rss_mb_first": round(self.samples[0].rss_mb, 1),
             "rss_mb_last": round(self.samples[-1].rss_mb, 1),
-            "rss_mb_per_minute_second_half": round(slope, 2),
+            "second_half_minutes": round((seconds[-1] - seconds[0]) / 60, 2),
+            "rss_mb_per_minute_second_half": round(60 * slope(seconds, [one.rss_mb for one in half]), 2),
+            "own_mb_per_minute_second_half": round(60 * slope(seconds, [one.own_mb for one in half]), 2),
             "samples": [asdict(one) for one in self.samples],
         }
 
@@ -55,9 +58,13 @@ class ProcessLoad:
         used = self._cpu_seconds()
         while not self._stopping.wait(self._period):
             now, using = time.monotonic(), self._cpu_seconds()
-            rss = sum(one.memory_info().rss for one in self._all())
+            memory = [one.memory_info() for one in self._all()]
+            rss = sum(one.rss for one in memory)
+            own = rss - sum(one.shared for one in memory)
             cpu = 100 * (using - used) / (now - before)
-            self.samples.append(Sample(round(now - start, 1), round(cpu, 1), round(rss / 1e6, 1)))
+            self.samples.append(
+                Sample(round(now - start, 1), round(cpu, 1), round(rss / 1e6, 1), round(own / 1e6, 1))
+            )
             before, used = now, using
 
     def _cpu_seconds(self) -> float:
@@ -66,3 +73,12 @@ class ProcessLoad:
 
     def _all(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
+
+
+def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """The median slope over all pairs of points (Theil-Sen): a child process or a burst does not tilt it."""
+    first, second = np.triu_indices(len(xs), 1)
+    if len(first) == 0:
+        return float("nan")
+    x, y = np.asarray(xs), np.asarray(ys)
+    return float(np.median((y[second] - y[first]) / (x[second] - x[first])))

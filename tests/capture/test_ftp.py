@@ -11,10 +11,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+from pyftpdlib.handlers import FTPHandler
 
 from sophon.box import Box
 from sophon.capture.ftp_password import hash_password, is_password
-from sophon.capture.ftp_server import FtpCameras
+from sophon.capture.ftp_server import BYTES_PER_SECOND, FtpCameras
 from sophon.capture.uploads import sweep
 from sophon.recognition import EventLog, Recogniser, RecogniserOptions
 from sophon.reports import DevicePresence
@@ -27,7 +28,9 @@ CAMERA = DeviceRow("10.0.0.8", "1", "hall", ftp_user="hall", ftp_password=hash_p
 class Site:
     """A box with FTP cameras."""
 
-    def __init__(self, store: Store, box: Box, folder: Path) -> None:
+    def __init__(
+        self, store: Store, box: Box, folder: Path, bytes_per_second: int = BYTES_PER_SECOND
+    ) -> None:
         self.store, self.folder = store, folder
         with store.write() as transaction:
             transaction.devices.put(CAMERA)
@@ -40,7 +43,13 @@ class Site:
             RecogniserOptions(cooldown_s=0),
         )
         self.server = FtpCameras(
-            store, self.recogniser, self.presence, folder=folder, host="127.0.0.1", port=0
+            store,
+            self.recogniser,
+            self.presence,
+            folder=folder,
+            host="127.0.0.1",
+            port=0,
+            bytes_per_second=bytes_per_second,
         )
 
     def client(self, user: str = "hall", password: str = "pw of hall") -> ftplib.FTP:
@@ -127,6 +136,33 @@ def test_a_file_of_100_mb_is_cut_off(site: Site) -> None:
     assert site.files() == []
 
 
+def test_an_upload_is_slowed_down_to_its_limit(store: Store, box: Box, tmp_path: Path, photo: bytes) -> None:
+    """Given a limit of 256 KiB a second; when a picture of over 512 KiB comes as fast as the client can send it; then it
+    takes over a second, and is taken whole."""
+    site = Site(store, box, tmp_path / "ftp", bytes_per_second=256 << 10)
+    picture = photo + bytes((520 << 10) - len(photo))
+    with site.server, site.client() as client:
+        started = time.monotonic()
+        client.storbinary("STOR 1.jpg", io.BytesIO(picture))
+        assert time.monotonic() - started > 1.0
+        assert len(site.events(1)) == 1
+
+
+def test_an_upload_that_is_slowed_down_keeps_nobody_waiting(
+    store: Store, box: Box, tmp_path: Path, photo: bytes
+) -> None:
+    """Given an upload that takes minutes at its limit; when another picture comes; then it is taken meanwhile."""
+    site = Site(store, box, tmp_path / "ftp", bytes_per_second=64 << 10)
+    with site.server, site.client() as slow, site.client() as other:
+        with slow.transfercmd("STOR slow.jpg") as data:
+            data.setblocking(False)
+            data.send(bytes(8 << 20))
+            other.storbinary("STOR 1.jpg", io.BytesIO(photo[: 64 << 10]))
+            site.wait_counted("uploads")
+            assert "uploads_incomplete" not in site.recogniser.counts
+        slow.close()
+
+
 def test_garbage_is_counted_and_the_next_picture_is_taken(site: Site, photo: bytes) -> None:
     with site.client() as client:
         client.storbinary("STOR 1.jpg", io.BytesIO(b"<html>"))
@@ -160,7 +196,10 @@ def test_cameras_can_neither_read_nor_delete(site: Site) -> None:
 @pytest.mark.parametrize(
     ("user", "password"), [("hall", "wrong"), ("nobody", "pw of hall"), ("anonymous", "")]
 )
-def test_a_wrong_login_is_refused(site: Site, user: str, password: str) -> None:
+def test_a_wrong_login_is_refused(
+    site: Site, user: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FTPHandler, "auth_failed_timeout", 0.1)  # 3 s, which nobody need wait for here
     with pytest.raises((ftplib.error_perm, EOFError)):
         site.client(user, password)
 
@@ -207,20 +246,20 @@ def test_a_flood_is_dropped_and_counted_and_other_cameras_are_served(
     site: Site, store: Store, photo: bytes
 ) -> None:
     """Given a camera that uploads faster than pictures are recognised; then what does not fit is gone from the disk and
-    counted, and another camera's picture is taken afterwards."""
+    counted, and another camera's picture is taken all the same."""
     calm = DeviceRow("10.0.0.9", "1", "", ftp_user="calm", ftp_password=CAMERA.ftp_password)
     with store.write() as transaction:
         transaction.devices.put(calm)
-    flooding = site.client()
+    flooding, other = site.client(), site.client("calm")
     sent = 0
     while site.recogniser.counts.get("uploads_dropped", 0) < 5:
         flooding.storbinary(f"STOR {sent}.jpg", io.BytesIO(photo))
         sent += 1
         assert sent < 2000
+    other.storbinary("STOR 1.jpg", io.BytesIO(photo))
     wait_until(lambda: site.files() == [], 60)
     counts = site.recogniser.counts
-    assert counts["uploads"] == sent == counts["pictures"] + counts["uploads_dropped"]
-    with site.client("calm") as client:
-        client.storbinary("STOR 1.jpg", io.BytesIO(photo))
-        wait_until(lambda: any(event.device_ip == calm.ip for event in site.events(1)))
+    assert counts["uploads"] == sent + 1 == counts["pictures"] + counts["uploads_dropped"]
+    assert any(event.device_ip == calm.ip for event in site.events(1))
     flooding.close()
+    other.close()

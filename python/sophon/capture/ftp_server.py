@@ -81,9 +81,7 @@ class _Cameras:
 
 
 class _BoundedUpload(ThrottledDTPHandler):  # type: ignore[misc]
-    """Ends an upload that is larger than any picture."""
-
-    read_limit = BYTES_PER_SECOND
+    """Slows an upload down to the limit that a subclass sets, and ends one that is larger than any picture."""
 
     def handle_read(self) -> None:
         super().handle_read()
@@ -101,7 +99,7 @@ class _CameraSession(FTPHandler):  # type: ignore[misc]
     uploads: Uploads
     presence: DevicePresence
     recogniser: Recogniser
-    dtp_handler = _BoundedUpload
+    dtp_handler: type[_BoundedUpload]
     banner = "ready"
     timeout = SILENT_SECONDS
 
@@ -132,7 +130,7 @@ class _CameraSession(FTPHandler):  # type: ignore[misc]
 class FtpCameras:
     """Serves cameras while it is open, and recognises who is in what they upload.
 
-    The folder is the box's own; whatever is in it is deleted at the start.
+    The folder is the box's own; whatever is in it is deleted at the start. ``bytes_per_second`` is each transfer's limit.
     """
 
     def __init__(
@@ -145,6 +143,7 @@ class FtpCameras:
         host: str,
         port: int,
         passive_ports: range | None = None,
+        bytes_per_second: int = BYTES_PER_SECOND,
     ) -> None:
         self._folder, self._address = folder, (host, port)
         self._uploads = Uploads(recogniser, folder / "taken")
@@ -157,6 +156,7 @@ class FtpCameras:
                 "presence": presence,
                 "recogniser": recogniser,
                 "passive_ports": passive_ports,
+                "dtp_handler": type("Upload", (_BoundedUpload,), {"read_limit": bytes_per_second}),
             },
         )
         self._server: Any = None

@@ -7,6 +7,7 @@ import itertools
 import queue
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,8 @@ from sophon.recognition import Capture, Recogniser
 from sophon.store import DeviceRow
 
 QUEUE = 64
+# A camera that floods leaves the others their room.
+QUEUE_OF_ONE = 16
 # A camera that sends a JSON file beside each picture may send it after the picture.
 JSON_WAIT_S = 0.15
 MAX_JSON_BYTES = 16 << 10
@@ -49,6 +52,8 @@ class Uploads:
         self._recogniser, self._folder = recogniser, folder
         self._numbers = itertools.count()
         self._queue: queue.Queue[_Upload | None] = queue.Queue(QUEUE)
+        self._waiting: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self._send_json: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
 
@@ -62,9 +67,7 @@ class Uploads:
         file.replace(taken)
         json = file.with_suffix(".json")
         upload = _Upload(taken, json, device, time.time_ns() // 1_000_000, time.monotonic())
-        try:
-            self._queue.put_nowait(upload)
-        except queue.Full:
+        if not self._queued(upload):
             _delete(taken)
             self._recogniser.count("uploads_dropped")
 
@@ -90,11 +93,24 @@ class Uploads:
     ) -> None:
         self.close()
 
+    def _queued(self, upload: _Upload) -> bool:
+        with self._lock:
+            if self._waiting[upload.device.ip] >= QUEUE_OF_ONE:
+                return False
+            try:
+                self._queue.put_nowait(upload)
+            except queue.Full:
+                return False
+            self._waiting[upload.device.ip] += 1
+            return True
+
     def _run(self) -> None:
         while (upload := self._queue.get()) is not None:
+            with self._lock:
+                self._waiting[upload.device.ip] -= 1
             try:
                 self._recognise(upload)
-            except SophonError as error:  # noqa: PERF203 - a try is a picture
+            except SophonError as error:
                 self._recogniser.count("uploads_unusable")
                 _log.warning("an uploaded picture is unusable", device_ip=upload.device.ip, reason=str(error))
             except Exception:  # noqa: BLE001 - a thread's edge
