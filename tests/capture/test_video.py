@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import itertools
+import socket
+import threading
+import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
-from sophon.capture.video import pictures_of
+from sophon.capture.video import AHEAD_S, MAX_FPS, pictures_of
 from sophon.engine.photo import MAX_PHOTO_PIXELS
 from sophon.errors import SophonError
+from tests.platform_http.hostile_server import Answer, hostile_server
 
 
 def h264(height: int, width: int, frames: int = 5, container: str = "h264") -> bytes:
@@ -90,3 +96,65 @@ def test_a_problem_never_names_the_address() -> None:
     with pytest.raises(SophonError) as raised:
         next(pictures_of("rtsp://admin:secret@127.0.0.1:9/live", paced=False))
     assert str(raised.value) == "it can't be opened: Connection refused"
+
+
+PICTURE = bytes(cv2.imencode(".jpg", np.full((120, 160, 3), 128, np.uint8))[1])
+PART = b"--part\r\nContent-Type: image/jpeg\r\n\r\n" + PICTURE + b"\r\n"
+
+
+def camera(then: Callable[[socket.socket], None]) -> Answer:
+    """A camera that speaks motion JPEG over HTTP: some pictures, and then what it likes."""
+
+    def answer(connection: socket.socket, _head: str) -> None:
+        start = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=part\r\n\r\n"
+        connection.sendall(start + PART * 5)
+        then(connection)
+
+    return answer
+
+
+def flood(connection: socket.socket, what: bytes) -> None:
+    while True:
+        connection.sendall(what * 100)
+
+
+def test_a_camera_that_floods_is_slowed_down() -> None:
+    """Given a camera that sends as fast as it can; when read for a second; then at most so many frames are decoded as a
+    camera may send, besides those it may be ahead."""
+    with hostile_server(camera(lambda connection: flood(connection, PART))) as (url, _):
+        started, frames = time.monotonic(), 0
+        for _ in pictures_of(url, paced=False):
+            frames += 1
+            seconds = time.monotonic() - started
+            if seconds > 1.0:
+                break
+    assert frames <= MAX_FPS * (seconds + AHEAD_S) + 1
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"garbage", PART.replace(PICTURE, b"garbage")], ids=["no parts", "parts"]
+)
+def test_a_camera_that_comes_to_send_garbage_is_given_up(
+    garbage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sophon.capture.video.SILENT_S", 0.5)
+    with hostile_server(camera(lambda connection: flood(connection, garbage))) as (url, _):
+        pictures = pictures_of(url, paced=False)
+        assert next(pictures)().shape == (120, 160, 3)
+        with pytest.raises(SophonError, match="nothing"):
+            list(pictures)
+
+
+@pytest.mark.parametrize("drip", [b"", b"x"], ids=["silent", "dripping"])
+def test_a_camera_that_falls_silent_is_given_up(drip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sophon.capture.video.SILENT_S", 0.5)
+    given_up = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        while not given_up.wait(0.1):
+            connection.sendall(drip)
+
+    with hostile_server(camera(trickle)) as (url, _):
+        with pytest.raises(SophonError, match="nothing came in time"):
+            list(pictures_of(url, paced=False))
+        given_up.set()

@@ -14,8 +14,9 @@ from sophon.errors import Code, SophonError
 
 # A camera that says nothing, or nothing that can be decoded, for so long is asked anew.
 SILENT_S = 5.0
-# Files know their own rate; this bounds what a damaged one claims.
+# What a camera that floods is slowed down to, once it is so far ahead, and what a damaged file's own rate is bounded by.
 MAX_FPS = 60.0
+AHEAD_S = 1.0
 
 #: Makes a picture, BGR uint8 (H, W, 3), of what was decoded; nothing is converted that nobody looks at.
 Picture = Callable[[], Image]
@@ -52,12 +53,12 @@ def _decoded(container: InputContainer, *, paced: bool) -> Iterator[av.VideoFram
     # A thread decodes each stream already; more would hold frames back.
     codec.thread_count = 1
     codec.options = {"max_pixels": str(MAX_PHOTO_PIXELS)}
-    pause = 1 / min(max(float(stream.average_rate or 25), 1.0), MAX_FPS) if paced else 0.0
+    pause = 1 / (min(max(float(stream.average_rate or 25), 1.0), MAX_FPS) if paced else MAX_FPS)
     due = decoded_at = time.monotonic()
     for packet in container.demux(stream):
         for frame in _frames(packet):
             yield frame
-            due += pause
+            due = max(due + pause, time.monotonic() - AHEAD_S)
             time.sleep(max(due - time.monotonic(), 0.0))
             decoded_at = time.monotonic()
         if time.monotonic() - decoded_at > SILENT_S:
