@@ -1,9 +1,11 @@
-"""How the C library keeps memory that was given back: little of it, so that a box stays as small as it was."""
+"""How freed memory is kept: little of it, so that a box stays as small as it was."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
+from typing import Any
 
 # From glibc's malloc.h.
 _M_MMAP_THRESHOLD = -3
@@ -19,9 +21,28 @@ def give_memory_back() -> bool:
 
     Returns whether the C library could be told: only glibc can.
     """
-    if sys.platform != "linux":
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _c_function("mallopt")
     if mallopt is None:
         return False
     return all(mallopt(*told) == 1 for told in ((_M_ARENA_MAX, ARENAS), (_M_MMAP_THRESHOLD, LARGE_BYTES)))
+
+
+def trim_memory() -> bool:
+    """Give the pages back that lie free between what is in use; some milliseconds, now and then.
+
+    Returns whether there were any, or False where the C library can't.
+    """
+    malloc_trim = _c_function("malloc_trim")
+    return malloc_trim is not None and malloc_trim(ctypes.c_size_t(0)) == 1
+
+
+def settle_memory() -> None:
+    """Take what lives now for good: garbage collections pass it over, and so are short and need not be rare."""
+    gc.collect()
+    gc.freeze()
+    # Full collections wait for growth by a quarter of what the last one saw: nothing, now.
+    gc.collect()
+
+
+def _c_function(name: str) -> Any:
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

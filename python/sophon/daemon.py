@@ -14,6 +14,7 @@ from contextlib import ExitStack
 import structlog
 
 from sophon import __version__
+from sophon.allocator import settle_memory, trim_memory
 from sophon.api import Access, Analyses, ApiServer, Services, TlsFiles, guarded_app
 from sophon.audit import AuditLog
 from sophon.box import Box
@@ -165,6 +166,7 @@ class Daemon:
             )
         owned.enter_context(self._login)
         owned.callback(self._close_lines)
+        settle_memory()
         _log.info(
             "box started", dev_sno=settings.dev_sno, people=len(self._box), data_dir=str(settings.data_dir)
         )
@@ -355,6 +357,7 @@ class Daemon:
             )
         forget_names(self._store)
         self._store.set_reserve_aside()
+        trim_memory()
 
     def _report(self) -> StatusReport:
         stored = read_store(self._store)
