@@ -73,11 +73,11 @@ class Cycle:
 cycle = Cycle()
 cycle.itself = cycle
 gone = weakref.ref(cycle)
-del cycle
 for generation in (0, 1):
     gc.collect(generation)
+del cycle
 rounds, kept = 0, []
-while gone() is not None and rounds < 2:
+while gone() is not None and rounds < 4:
     kept = [[] for _ in range(gc.get_threshold()[0] * 50)]
     rounds += 1
 print(gone() is None)
