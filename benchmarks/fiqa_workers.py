@@ -13,6 +13,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -53,7 +54,7 @@ def workers_rate(photo: bytes, messages: int, workers: int) -> float:
         started = time.perf_counter()
         for number in range(messages):
             desk.send(command.model_copy(update={"message_id": f"f{number}"}))
-        answered = {result.message_id for result, _ in zip(desk.results(30), range(messages), strict=False)}
+        answered = {result.message_id for result in islice(desk.results(30), messages)}
         seconds = time.perf_counter() - started
         if len(answered) != messages:
             raise SystemExit(f"{messages - len(answered)} answers are missing")

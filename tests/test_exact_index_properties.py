@@ -90,7 +90,9 @@ def assert_true_answer(
 
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("dim", [8, 31, 64, 127, 200, 512, 1024])
+@pytest.mark.parametrize(
+    "dim", [8, 31, 64, 127, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (200, 512, 1024))]
+)
 def test_the_answer_is_true_for_all_kinds_of_vectors(make: Maker, dim: int) -> None:
     rng = np.random.default_rng(dim)
     vectors = make(rng, 1500, dim)

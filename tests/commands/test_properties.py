@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -119,6 +120,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(MANY, max_examples=40)
 @given(
     steps=STEPS, how=st.lists(st.sampled_from(["repeat", "restart", "run", "wait"]), min_size=10, max_size=10)
@@ -167,6 +169,7 @@ LINKS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(MANY, max_examples=300)
 @given(commands=COMMANDS_TO_NAME, links=LINKS)
 def test_lost_acknowledgements_change_nothing_in_the_end(

@@ -16,6 +16,7 @@ from tests.daemon.box_process import BoxProcess
 PEOPLE = 100
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.timeout(180)
 def test_an_enrolment_of_a_hundred_survives_sigkill(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +152,14 @@ def test_bad_messages_are_answered_and_do_not_stop_the_box(box: BoxProcess, desk
         b'{"method": "delete_users"}',
     ):
         desk.send(body)
-    answers = [result for result, _ in zip(desk.results(20), range(5), strict=False)]
+    answers = list(islice(desk.results(20), 5))
     assert [answer.code for answer in answers] == [40071] * 5
     assert [answer.message_key for answer in answers] == ["", "", "", "explode", "delete_users"]
     assert answers[3].message_id == "x"
     assert desk.call(DeleteUsers(userid_list=[])).code == 0
 
 
+@pytest.mark.slow
 def test_without_an_upload_queue_results_go_to_the_notify_path(
     tmp_path: Path, broker: BrokerNode, platform: ReferencePlatform
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_restart_remembers_people(
     assert [one.userid for one in done.result.success_users] == ["E1"]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_status_and_inbox_say_how_the_box_is(box: BoxProcess, desk: PlatformDesk) -> None:
     desk.send(b"not json")
     next(desk.results(20))
@@ -198,6 +201,7 @@ def test_status_and_inbox_say_how_the_box_is(box: BoxProcess, desk: PlatformDesk
     assert orjson.loads(done.stdout)["phase"] == "stopped"
 
 
+@pytest.mark.slow
 def test_status_is_watched_until_it_is_interrupted(box: BoxProcess) -> None:
     command = [sys.executable, "-m", "sophon", "status", "--watch", "--json", "--data-dir", str(box.data_dir)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
@@ -209,6 +213,7 @@ def test_status_is_watched_until_it_is_interrupted(box: BoxProcess) -> None:
     assert seen[0]["written_at"] < seen[1]["written_at"]
 
 
+@pytest.mark.slow
 def test_metrics_tell_what_the_status_tells(
     tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, desk: PlatformDesk
 ) -> None:
@@ -268,6 +273,7 @@ def test_the_api_compares_a_picture(
         assert compare()["code"] == 40091
 
 
+@pytest.mark.slow
 def test_another_code_is_on_disk_before_it_is_answered_and_logged_in_with(
     tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, broker: BrokerNode
 ) -> None:
@@ -290,6 +296,7 @@ def test_another_code_is_on_disk_before_it_is_answered_and_logged_in_with(
     assert box.log.read_text().count("    sophon_") == 1
 
 
+@pytest.mark.slow
 def test_the_box_moves_without_a_restart(
     tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, broker: BrokerNode
 ) -> None:
@@ -321,6 +328,7 @@ def test_a_wrong_configuration_ends_with_status_78(tmp_path: Path) -> None:
     box.kill()
 
 
+@pytest.mark.slow
 def test_a_missing_or_another_key_of_the_photographs_ends_with_status_78(tmp_path: Path) -> None:
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "is required"),

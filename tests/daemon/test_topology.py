@@ -17,6 +17,8 @@ from sophon.sim import BrokerNode, PlatformDesk, ReferencePlatform
 from tests.daemon.box_process import BoxProcess
 from tests.faults.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[BrokerNode]:

@@ -52,6 +52,7 @@ def run(request: pytest.FixtureRequest, portraits: Path, tmp_path_factory: pytes
     return Run(status, findings, folder / "out")
 
 
+@pytest.mark.slow
 def test_the_main_job_is_done_on_official_portraits(run: Run) -> None:
     assert [finding for finding in run.findings if not finding["ok"]] == []
     assert run.status == 0
@@ -64,6 +65,7 @@ def test_the_main_job_is_done_on_official_portraits(run: Run) -> None:
     assert ("delete", "stranger") in got
 
 
+@pytest.mark.slow
 def test_the_platform_receives_who_passes_the_pad_and_the_cameras(run: Run) -> None:
     told = {
         finding["title"]: finding["got"].partition("; live")[0]
@@ -85,6 +87,7 @@ def test_the_platform_receives_who_passes_the_pad_and_the_cameras(run: Run) -> N
     }
 
 
+@pytest.mark.slow
 def test_it_leaves_a_contact_sheet_and_the_raw_messages(run: Run) -> None:
     sheet = cv2.imread(str(run.out / "contact-sheet.png"))
     assert sheet is not None
@@ -96,6 +99,7 @@ def test_it_leaves_a_contact_sheet_and_the_raw_messages(run: Run) -> None:
     assert {type(command) for command in to_box} >= {AddUsersPlus, Fiqa}
 
 
+@pytest.mark.slow
 def test_the_tables_show_the_platforms_events_beside_the_truth(portraits: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sophon", "demo", "--no-broker", "--out", str(tmp_path / "out")]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
@@ -133,6 +137,7 @@ def test_without_rabbitmq_both_remedies_are_named(portraits: Path, monkeypatch: 
     assert "--no-broker" in str(result.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.fault
 def test_a_demo_that_is_told_to_end_leaves_nothing_running(portraits: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

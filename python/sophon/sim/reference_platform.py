@@ -152,6 +152,8 @@ class ReferencePlatform:
         """Stop serving."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
+            # Who still holds a connection open is not waited for.
+            self._server.force_exit = True
             self._thread.join()
         self._server = self._thread = None
 
