@@ -1,5 +1,6 @@
 # make demo    the main job, shown on real photographs
 # make test    every check and every test
+# make quick   the tests that take no more than seconds each, one process per core
 # make check   the static checks alone: ruff, mypy, stubs, clang-format, clang-tidy
 # make bench   the benchmark suite (quick); results in bench-out/
 # make clean   removes everything that the other targets made, but for the installed models
@@ -17,7 +18,7 @@ BUILD_REQUIREMENTS := $(shell sed -n 's/^requires = \[\(.*\)\]/\1/p' pyproject.t
 CORE_SOURCES := CMakeLists.txt $(shell find cpp -type f)
 CXX_FILES := $(shell find cpp tests -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test check core-tests python-tests bench clean
+.PHONY: demo test quick check core-tests python-tests bench clean
 
 demo: .venv/ready-run
 	$(BIN)/sophon models install --if-missing
@@ -72,6 +73,10 @@ core-tests: .venv/ready-test
 python-tests: .venv/ready-test
 	$(BIN)/sophon models install --if-missing
 	$(BIN)/pytest
+
+quick: .venv/ready-test
+	$(BIN)/sophon models install --if-missing
+	$(BIN)/pytest -q -m "not slow" -n $(JOBS) --dist loadfile $(QUICK)
 
 clean:
 	rm -rf .venv build dist demo-out bench-out

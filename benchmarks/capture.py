@@ -7,7 +7,8 @@
 the platform and the broker share the machine. Each pad and snapshot camera sends one 640 × 480 picture per second, out of
 step with the others; streams deliver 10 frames of 1280 × 720 per second. Meanwhile the platform has people enrolled, one
 command after the other. Latencies are the client's, from sending a picture to the answer (pads), and the box's own, from
-the capture to the decision (all events). Every event goes to the platform, in real time and as history.
+the capture to the decision (all events). Every event goes to the platform, in real time and as history. `growth` is by how
+much the box's memory grew in the second half, and `--seconds 600 --mix mixed` the run that shows whether it does.
 """
 
 from __future__ import annotations
