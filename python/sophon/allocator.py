@@ -12,8 +12,8 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 # A box has dozens of threads, most of them idle; by default each pair would fill an arena of its own with pictures.
 ARENAS = 2
-# What is larger, such as a decoded picture, goes back to the system at once.
-LARGE_BYTES = 1 << 20
+# What is larger, such as a picture, decoded or not, goes back to the system at once, and leaves no gap behind.
+LARGE_BYTES = 1 << 18
 
 
 def give_memory_back() -> bool:
