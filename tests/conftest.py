@@ -13,6 +13,7 @@ from hypothesis import settings
 from sophon.models import ModelPack
 
 if TYPE_CHECKING:
+    from sophon.engine import FaceEngine
     from sophon.sim import BrokerNode, ReferencePlatform
 
 # No test is judged by the clock: the machine may be busy.
@@ -35,6 +36,15 @@ def test_data() -> Path:
 def model_pack() -> ModelPack:
     """The installed models; without them the tests fail and say how to install them."""
     return ModelPack.load()
+
+
+@pytest.fixture(scope="session")
+def engine(model_pack: ModelPack) -> Iterator[FaceEngine]:
+    """The engine with the installed models; loading it takes longer than most tests."""
+    from sophon.engine import FaceEngine
+
+    with FaceEngine(model_pack) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

@@ -78,12 +78,6 @@ class RunningApi:
         return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=30, verify=False)
 
 
-@pytest.fixture(scope="session")
-def engine(model_pack: ModelPack) -> Iterator[FaceEngine]:
-    with FaceEngine(model_pack) as engine:
-        yield engine
-
-
 @pytest.fixture
 def start_api(
     tmp_path: Path, engine: FaceEngine, model_pack: ModelPack

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.recognition.conftest import biden, box, engine, enrol, obama, store
+from tests.recognition.conftest import biden, box, enrol, obama, store
 
-__all__ = ["biden", "box", "engine", "enrol", "obama", "store"]
+__all__ = ["biden", "box", "enrol", "obama", "store"]

@@ -8,7 +8,6 @@ from pydantic import SecretStr
 
 from sophon.contract import RabbitMq, encode_photo
 from sophon.engine import FaceEngine
-from sophon.models import ModelPack
 from sophon.platform import PlatformClient
 from sophon.sim import ReferencePlatform
 from tests.commands.rig import DEV_SNO, Rig
@@ -31,12 +30,6 @@ def client(platform: ReferencePlatform) -> Iterator[PlatformClient]:
     with PlatformClient(platform.login_url, DEV_SNO) as client:
         client.login()
         yield client
-
-
-@pytest.fixture(scope="session")
-def engine(model_pack: ModelPack) -> Iterator[FaceEngine]:
-    with FaceEngine(model_pack) as engine:
-        yield engine
 
 
 @pytest.fixture

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sophon import _core
-from sophon.engine import FaceEngine
-from sophon.models import ModelPack
 
 
 @pytest.fixture(params=_core.usable_isas())
@@ -18,13 +15,6 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     name: str = request.param
     monkeypatch.setenv("SOPHON_ISA", name)
     return name
-
-
-@pytest.fixture(scope="session")
-def engine(model_pack: ModelPack) -> Iterator[FaceEngine]:
-    """The engine with the installed models."""
-    with FaceEngine(model_pack) as one:
-        yield one
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,6 @@ from sophon.models import ModelPack
 from sophon.store import Store
 
 
-@pytest.fixture(scope="session")
-def engine(model_pack: ModelPack) -> Iterator[FaceEngine]:
-    with FaceEngine(model_pack) as engine:
-        yield engine
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "data") as store:
