@@ -36,6 +36,9 @@ BUSY_TIMEOUT_S = 10.0
 PAGE_BYTES = 16 << 10
 # A commit that finds the log larger than this has to work it off first; `checkpoint` does so beforehand.
 LOG_BYTES = 256 << 20
+# There are as many readers as were ever at work at once, and each fills its cache in time; the system caches the file too.
+READER_CACHE_KIB = 512
+WRITER_CACHE_KIB = 2000
 CHECKPOINT_BYTES = 16 << 20
 # SQLite in WAL mode needs free space even to delete; this much is set aside and given back when the disk is full.
 RESERVE_BYTES = 16 << 20
@@ -162,7 +165,7 @@ class Store:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             if exclusive:
                 self._lock_file = _take(data_dir)
-            self._writer = self._connect()
+            self._writer = self._connect(WRITER_CACHE_KIB)
             self._migrate()
             self._photos = photos or self._keeping_so_far()
         except sqlite3.DatabaseError as error:
@@ -380,14 +383,15 @@ class Store:
     ) -> None:
         self.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, cache_kib: int = READER_CACHE_KIB) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         connection.executescript(
             f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
             f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}; "
-            "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;"
+            "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; "
+            f"PRAGMA cache_size = -{cache_kib};"
         )
         return connection
 
@@ -427,7 +431,7 @@ class Store:
         with contextlib.suppress(sqlite3.Error):
             self._writer.close()
         try:
-            self._writer = self._connect()
+            self._writer = self._connect(WRITER_CACHE_KIB)
         except sqlite3.Error as error:
             raise _unavailable(error) from error
 
