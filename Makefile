@@ -1,6 +1,6 @@
 # make demo    the main job, shown on real photographs
 # make test    every check and every test
-# make quick   the tests that take no more than seconds each, one process per core
+# make quick   the tests that take no more than seconds each, two processes per core, since they often wait
 # make check   the static checks alone: ruff, mypy, stubs, clang-format, clang-tidy
 # make bench   the benchmark suite (quick); results in bench-out/
 # make clean   removes everything that the other targets made, but for the installed models
@@ -76,7 +76,7 @@ python-tests: .venv/ready-test
 
 quick: .venv/ready-test
 	$(BIN)/sophon models install --if-missing
-	$(BIN)/pytest -q -m "not slow" -n $(JOBS) --dist loadfile $(QUICK)
+	$(BIN)/pytest -q -m "not slow" -n $$((2 * $(JOBS))) --dist loadfile $(QUICK)
 
 clean:
 	rm -rf .venv build dist demo-out bench-out
