@@ -177,6 +177,7 @@ def test_without_an_upload_queue_results_go_to_the_notify_path(
     assert taken.query["dev_sno"] == DEV_SNO
 
 
+@pytest.mark.slow
 def test_a_restart_remembers_people(
     box: BoxProcess, desk: PlatformDesk, platform: ReferencePlatform, people: Path
 ) -> None:
@@ -240,6 +241,7 @@ def test_metrics_tell_what_the_status_tells(
     assert float(found['sophon_captures_total{what="frames"}']) >= 1
 
 
+@pytest.mark.slow
 def test_the_api_compares_a_picture(
     tmp_path: Path, platform: ReferencePlatform, lines: RabbitMq, desk: PlatformDesk, people: Path
 ) -> None:

@@ -29,6 +29,8 @@ from sophon.sim import BrokerNode, PlatformDesk, ReferencePlatform
 from tests.contract.bad_commands import BAD
 from tests.daemon.box_process import BoxProcess
 
+pytestmark = pytest.mark.slow
+
 FETCHED = ExtendParams(path="/getSendPerson")
 #: Larger ones fill the queue and nothing else; how they are refused is tested without a broker.
 SENT = [(body, detail) for body, detail in BAD if len(body) < 2**20]
