@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -228,6 +229,47 @@ def test_a_head_that_is_too_large_or_no_http_is_cut_off(api: RunningApi) -> None
     assert b" 400 " in raw(api, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n")
     smuggled = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nhello"
     assert b" 400 " in raw(api, smuggled)
+    assert b" 400 " in raw(api, b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: x\r\n\r\n")
+    endless = b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-Y: z\r\n" * 50_000
+    assert b" 400 " in raw(api, endless)
+
+
+def test_what_is_no_body_is_bounded_after_the_head_too(api: RunningApi) -> None:
+    head = b"POST /SophonFace/api/FIQA HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert b" 400 " in raw(api, head + b"0\r\nX-Y: " + b"a" * 400_000)
+    assert b" 400 " in raw(api, head + b"0\r\n" + b"X-Y: z\r\n" * 100_000)
+    assert b" 400 " in raw(api, head + b"1;" + b"a" * 400_000)
+
+
+def test_a_header_behind_the_body_is_none(api: RunningApi) -> None:
+    token = api.tokens[Role.ADMIN].encode()
+    late = (
+        b"POST /SophonFace/api/FIQA HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nAuthorization: Bearer " + token + b"\r\n\r\n"
+    )
+    assert b" 401 " in raw(api, late)
+
+
+def test_requests_that_come_before_the_answer_are_answered_in_order_or_are_too_many(api: RunningApi) -> None:
+    health = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    last = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    statuses = re.findall(rb"HTTP/1.1 (\d+)", raw(api, 3 * health + last))
+    assert statuses == [b"200", b"200", b"200", b"401"]
+    assert raw(api, 2000 * health).count(b"HTTP/1.1 200") < 50
+
+
+def test_who_dawdles_over_a_head_is_cut_off(
+    start_api: Callable[..., RunningApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sophon.api.connection.HEAD_SECONDS", 0.3)
+    api = start_api()
+    with socket.create_connection(address_of(api), timeout=30) as slow:
+        with contextlib.suppress(OSError):
+            for byte in b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-Y: z\r\n" * 1000:
+                slow.send(bytes([byte]))
+                time.sleep(0.02)
+        with contextlib.suppress(ConnectionError):
+            assert slow.recv(65536) == b""
 
 
 def test_crowds_of_idle_connections_do_not_shut_others_out(api: RunningApi, admin: httpx.Client) -> None:

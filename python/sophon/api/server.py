@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sophon.api.connection import BoundedConnection
 from sophon.errors import ConfigError
 
 CLOSE_SECONDS = 5
-#: A connection that has not sent a whole request head by then is closed.
-HEAD_SECONDS = 10.0
-#: Beyond this many, the connection that has been idle longest makes room for a new one.
-MAX_CONNECTIONS = 400
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,8 @@ class ApiServer:
         self._socket: socket.socket | None = None
         config = uvicorn.Config(
             app,
-            http=_BoundedConnection,
+            http=BoundedConnection,
+            loop="uvloop",
             ws="none",
             lifespan="off",
             log_config=None,
@@ -97,37 +92,3 @@ class ApiServer:
     def _serve(self) -> None:
         assert self._socket is not None
         self._server.run(sockets=[self._socket])
-
-
-class _BoundedConnection(H11Protocol):
-    """A connection that must say what it wants soon, and gives way to new ones while it wants nothing."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
-        if len(self.connections) > MAX_CONNECTIONS:
-            self._close_oldest_idle()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._head_timer.cancel()
-        super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        self._head_timer.cancel()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_if_idle)
-        super().on_response_complete()
-
-    @property
-    def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
-
-    def _close_if_idle(self) -> None:
-        if self._is_idle and not self.transport.is_closing():
-            self.transport.close()
-
-    def _close_oldest_idle(self) -> None:
-        idle = (one for one in self.connections if isinstance(one, _BoundedConnection) and one._is_idle)
-        # Who never asked for anything goes before who may be about to ask again.
-        oldest = min(idle, key=lambda one: (one.cycle is not None, one._head_timer.when()), default=None)
-        if oldest is not None and oldest is not self and isinstance(oldest.transport, asyncio.Transport):
-            oldest.transport.abort()

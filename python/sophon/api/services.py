@@ -118,7 +118,8 @@ def _no_daemon() -> SophonError:
     return SophonError(Code.NOT_IMPLEMENTED, "there is no daemon here")
 
 
-def _of_app(request: Request) -> Services:
+# A plain function would be called in a thread of its own.
+async def _of_app(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
