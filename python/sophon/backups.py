@@ -10,14 +10,13 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from sophon import __version__
 from sophon.errors import Code, ConfigError, SophonError
 from sophon.store import BackupError, BackupReader, BackupWriter, Manifest, Restored, Store
-from sophon.store.database import DATABASE, PHOTO_KEY, DamagedError
+from sophon.store.database import DATABASE, PHOTO_KEY, DamagedError, Follow
 from sophon.store.photo_keeping import UnreadablePhotoError
 
 MIN_FREE_BYTES = 64 << 20
@@ -28,6 +27,8 @@ def make_backup(store: Store, scratch: Path) -> BackupWriter:
 
     Raises StoreUnavailableError, or SophonError SERVICE_BUSY, if there is no room.
     """
+    if store.is_restoring:
+        raise SophonError(Code.SERVICE_BUSY, "a restoration is under way; try again later")
     needed = (store.data_dir / DATABASE).stat().st_size + MIN_FREE_BYTES
     if shutil.disk_usage(scratch).free < needed:
         raise SophonError(Code.SERVICE_BUSY, f"a backup needs {needed >> 20} MiB of free disk in {scratch}")
@@ -89,13 +90,11 @@ class Restoration:
             raise SophonError(Code.SERVICE_BUSY, "the disk has no room for the backup")
         self._reader.feed(chunk)
 
-    def put_in_place(
-        self, *, with_deleted: bool = False, then: Callable[[], object] | None = None
-    ) -> Restored:
+    def put_in_place(self, *, with_deleted: bool = False, follow: Follow | None = None) -> Restored:
         """Check the whole, bring an older version's up to date, and replace what the box knows.
 
-        ``then`` is called before anything else is changed. Raises BackupError if the file is damaged or not a box's; SophonError if people would come back who were deleted
-        and can't be told apart. Nothing is changed then.
+        ``follow`` is as for `Store.restore_from`. Raises BackupError if the file is damaged or not a box's; SophonError if
+        people would come back who were deleted and can't be told apart, or there is no room. Nothing is changed then.
         """
         self._reader.finish()
         self._reader.close()
@@ -113,7 +112,12 @@ class Restoration:
                     raise BackupError("this is no backup of a sophon box: its tables are others")
         except (DamagedError, ConfigError, UnreadablePhotoError) as error:
             raise BackupError(f"the backup can't be opened: {error}") from None
-        return self._store.replace_from(other, with_deleted=with_deleted, then=then)
+        needed = (self._folder / DATABASE).stat().st_size + MIN_FREE_BYTES
+        if shutil.disk_usage(self._folder).free < needed:
+            raise SophonError(
+                Code.SERVICE_BUSY, f"to restore this backup needs {needed >> 20} MiB of free disk"
+            )
+        return self._store.restore_from(other, with_deleted=with_deleted, follow=follow)
 
 
 def _photo_key(store: Store) -> object:

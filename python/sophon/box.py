@@ -17,15 +17,22 @@ from sophon.duplicates import DuplicatePolicy, DuplicateSearch
 from sophon.engine import DOMINANT_FACE_RATIO, Face, FaceEngine, FaceQuality, load_photo
 from sophon.errors import Code, SophonError
 from sophon.gallery import Gallery, Match
-from sophon.store import DEFAULT_GROUP, EnrolledFrom, FaceRow, PersonRow, Store, Transaction
+from sophon.store import (
+    DEFAULT_GROUP,
+    WIPED_AT,
+    EnrolledFrom,
+    FaceRow,
+    PersonRow,
+    Snapshot,
+    Store,
+    Transaction,
+)
 
 SUPERSEDED = "superseded by a newer command"
 # A calibration puts the score 0.5 where its default false match rate is; without one, the usual cosine counts.
 CALIBRATED_THRESHOLD = 0.5
 UNCALIBRATED_THRESHOLD = 0.35
 REGISTERED_AS_STRANGER = 2
-#: The counter that holds which command erased everybody last.
-WIPED_AT = "wiped_at"
 
 #: What goes of a deleted person's events: nothing, the pictures, or the events wholly.
 DeletedPersonEvents = Literal["nothing", "pictures", "all"]
@@ -131,14 +138,25 @@ class Box:
         Returns how many people can't be recognised, because other models made their embeddings.
         """
         with self._store.read() as snapshot:
-            threshold = snapshot.settings.get(_THRESHOLD)
-            self._match_threshold = self._default_threshold if threshold is None else threshold / 100
+            self._match_threshold = self._threshold_in(snapshot)
             present = set()
             for row in snapshot.people.gallery(self._engine.making_id):
                 self._show(row.identity_id, row.embedding, row.groups, row.permissions)
                 present.add(row.identity_id)
             self._gallery.keep_only(present)
             return snapshot.people.count() - len(self._gallery)
+
+    def follow(self, transaction: Transaction, identity_ids: Iterable[str]) -> None:
+        """Let the gallery and the threshold follow what a restoration made of the store, once that is on disk."""
+        transaction.after_commit(partial(self._set_threshold, self._threshold_in(transaction)))
+        for identity_id in identity_ids:
+            row = transaction.people.gallery_row(self._engine.making_id, identity_id)
+            if row is not None:
+                transaction.after_commit(
+                    partial(self._show, identity_id, row.embedding, row.groups, row.permissions)
+                )
+            elif identity_id in self._gallery:
+                transaction.after_commit(partial(self._hide, identity_id))
 
     def portrait(self, photo: bytes, level: str) -> FaceRow:
         """Judge an enrolment photograph and make what its person is recognised by.
@@ -481,6 +499,10 @@ class Box:
 
     def _hide(self, identity_id: str) -> None:
         self._gallery.remove(identity_id)
+
+    def _threshold_in(self, snapshot: Snapshot) -> float:
+        threshold = snapshot.settings.get(_THRESHOLD)
+        return self._default_threshold if threshold is None else float(threshold) / 100
 
     def _set_threshold(self, threshold: float) -> None:
         self._match_threshold = threshold

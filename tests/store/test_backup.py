@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,6 +17,7 @@ import pytest
 from sophon.backups import Restoration, write_backup
 from sophon.errors import SophonError
 from sophon.store import (
+    WIPED_AT,
     BackupError,
     DeviceRow,
     EventPictures,
@@ -231,6 +235,7 @@ def test_a_database_that_is_not_ours_is_refused_though_its_checksum_is_right(
         """Stands where a store would: its file is copied as it is."""
 
         data_dir = foreign
+        is_restoring = False
         schema_version = store.schema_version
 
         def copy_to(self, copy: Path) -> None:
@@ -251,20 +256,165 @@ def test_a_backup_of_a_newer_version_is_refused_by_its_head(store: Store, file: 
         restore(store, newer)
 
 
-def test_a_restoration_that_fails_in_the_middle_changes_nothing(
+def disk_full(*_arguments: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_restoration_that_can_not_begin_changes_nothing(
     store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(store, "A")
-
-    def fail(_connection: sqlite3.Connection) -> int:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    monkeypatch.setattr("sophon.store.restoring._restore_events", fail)
-    with pytest.raises(SophonError, match="disk is full"):
-        restore(store, file)
+    with monkeypatch.context() as full:
+        full.setattr("sophon.store.restoring.Takeover._insert", disk_full)
+        with pytest.raises(SophonError, match="disk is full"):
+            restore(store, file)
     assert people(store) == {"B"}
-    monkeypatch.undo()
+    assert not store.is_restoring
     assert restore(store, file).people == 1
+
+
+def test_a_restoration_that_can_not_go_on_is_completed_with_the_next(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr("sophon.store.restoring.Takeover._bring", disk_full)
+        with pytest.raises(SophonError, match="disk is full"):
+            restore(store, file)
+    with pytest.raises(SophonError, match="under way"):
+        write_backup(store, tmp_path / "half")
+    assert store.finish_restoration() == Restored(people=2, events=0, left_out=0)
+    assert people(store) == {"A", "B"}
+    assert list(store.data_dir.glob("restoring")) == []
+
+
+@pytest.mark.parametrize("steps", range(1, 6))
+def test_a_restoration_that_a_crash_ends_is_complete_when_the_box_starts_again(
+    new_box: Store, file: Path, steps: int
+) -> None:
+    with new_box.write() as transaction:
+        enrol(transaction, "Z")
+    new_box.close()
+    crash = """
+import os, signal, sys
+from sophon.backups import Restoration
+from sophon.store import Store
+from sophon.store.restoring import Takeover
+step, left = Takeover.step, int(sys.argv[3])
+def and_crash(self):
+    global left
+    left -= 1
+    taken = step(self)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return taken
+Takeover.step = and_crash
+with Store(__import__("pathlib").Path(sys.argv[1])) as store, Restoration(store) as restoration:
+    restoration.feed(open(sys.argv[2], "rb").read())
+    restoration.put_in_place()
+"""
+    ended = subprocess.run([sys.executable, "-c", crash, str(new_box.data_dir), str(file), str(steps)])
+    assert ended.returncode == -signal.SIGKILL
+    with Store(new_box.data_dir, exclusive=False) as looked_at:
+        assert looked_at.is_restoring
+    with Store(new_box.data_dir) as again:
+        assert people(again) == {"A", "B"}
+        assert not again.is_restoring
+        assert again.check() == []
+        with again.read() as snapshot:
+            assert snapshot.events.pictures(1).face == b"face"
+            assert snapshot.people.photo("A") == b"photo"
+    assert list(new_box.data_dir.glob("restoring")) == []
+
+
+def restore_beside(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch, deeds: list[Callable[[Transaction], object]]
+) -> set[str]:
+    """Restore, and do a deed after each group; who was told of as changed."""
+    changed: set[str] = set()
+
+    def do(_seconds: float) -> None:
+        if deeds:
+            with store.write() as transaction:
+                deeds.pop(0)(transaction)
+
+    monkeypatch.setattr("sophon.store.database.time.sleep", do)
+    with Restoration(store) as restoration:
+        restoration.feed(file.read_bytes())
+        restoration.put_in_place(follow=lambda _transaction, ids: changed.update(ids))
+    assert deeds == []
+    return changed
+
+
+def test_what_is_done_during_a_restoration_counts_as_done_after_it(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.write() as transaction:
+        enrol(transaction, "C")
+
+    def erase(transaction: Transaction) -> None:
+        transaction.people.delete("B")
+        transaction.erasures.note("B", 1)
+
+    changed = restore_beside(
+        store,
+        file,
+        monkeypatch,
+        [
+            lambda transaction: enrol(transaction, "A", "newer"),
+            erase,
+            lambda transaction: enrol(transaction, "D"),
+        ],
+    )
+    assert people(store) == {"A", "D"}
+    assert changed == {"B", "C"}
+    with store.read() as snapshot:
+        person = snapshot.people.get("A")
+        assert person is not None
+        assert person.name == "newer"
+
+
+def test_a_wipe_during_a_restoration_is_the_end_of_it(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wipe(transaction: Transaction) -> None:
+        seq = transaction.inbox.next_seq()
+        transaction.people.clear()
+        transaction.counters.set(WIPED_AT, seq)
+
+    restore_beside(store, file, monkeypatch, [wipe])
+    assert people(store) == set()
+    assert not store.is_restoring
+
+
+def test_events_made_during_a_restoration_come_after_those_it_brings(
+    new_box: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restore_beside(
+        new_box,
+        file,
+        monkeypatch,
+        [lambda transaction: transaction.events.add(sighting("B"), EventPictures())],
+    )
+    with new_box.read() as snapshot:
+        assert [(event.id, event.identity_id) for event in snapshot.events.after(0)] == [(1, "A"), (2, "B")]
+
+
+def test_many_people_come_in_groups_and_others_write_in_between(
+    store: Store, new_box: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.write() as transaction:
+        for number in range(130):
+            enrol(transaction, f"{number:03}")
+    with new_box.write() as transaction:
+        for number in range(100, 230):
+            enrol(transaction, f"{number:03}", "former")
+    write_backup(store, tmp_path / "large")
+    between = [lambda transaction: transaction.counters.add("between")] * 7
+    restore_beside(new_box, tmp_path / "large", monkeypatch, [*between])
+    with new_box.read() as snapshot:
+        assert snapshot.people.all_ids() == {f"{number:03}" for number in range(130)}
+        assert {person.name for person in snapshot.people.page(200)} == {"Ann"}
+        assert snapshot.counters.get("between") == 7
 
 
 def test_a_backup_is_one_moment_while_others_write(store: Store, tmp_path: Path) -> None:

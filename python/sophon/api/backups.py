@@ -79,7 +79,7 @@ async def restore(
             async for chunk in request.stream():
                 await anyio.to_thread.run_sync(restoration.feed, chunk)
             restored = await anyio.to_thread.run_sync(
-                lambda: restoration.put_in_place(with_deleted=with_deleted, then=here.box.load)
+                lambda: restoration.put_in_place(with_deleted=with_deleted, follow=here.box.follow)
             )
     finally:
         here.backup_turn.release()

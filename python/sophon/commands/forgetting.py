@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from sophon.box import WIPED_AT
 from sophon.contract import AnyResult, PeopleResult, PersonOutcome, parse_result
-from sophon.store import Snapshot, Store
+from sophon.store import WIPED_AT, Snapshot, Store
 
 FORGOTTEN_THROUGH = "names_forgotten_through"
 RESULTS_AT_ONCE = 100

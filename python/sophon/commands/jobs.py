@@ -7,9 +7,18 @@ import time
 import uuid
 from dataclasses import dataclass
 
-from sophon.box import WIPED_AT
 from sophon.errors import Code
-from sophon.store import JOB_KEY, InboxRow, Lane, Progress, SettledItem, Snapshot, State, Transaction
+from sophon.store import (
+    JOB_KEY,
+    WIPED_AT,
+    InboxRow,
+    Lane,
+    Progress,
+    SettledItem,
+    Snapshot,
+    State,
+    Transaction,
+)
 
 
 @dataclass(frozen=True)

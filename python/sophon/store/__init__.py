@@ -4,6 +4,7 @@ from sophon.store.backup_file import BackupError, BackupReader, BackupWriter, Ma
 from sophon.store.batches import OpenItem, Progress, SettledItem
 from sophon.store.database import Snapshot, Store, StoreUnavailableError, Transaction
 from sophon.store.devices import DeviceRow
+from sophon.store.erasures import WIPED_AT
 from sophon.store.event_receivers import RefusedEvent
 from sophon.store.events import EventFilter, EventPictures, EventRow, EventsLimit
 from sophon.store.groups import DEFAULT_GROUP, Group
@@ -18,6 +19,7 @@ from sophon.store.salvage import Salvage, open_or_salvage
 __all__ = [
     "DEFAULT_GROUP",
     "JOB_KEY",
+    "WIPED_AT",
     "Backlog",
     "BackupError",
     "BackupReader",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import queue
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -26,9 +28,11 @@ from sophon.store.outbox import Outbox
 from sophon.store.people import ImageTable, People
 from sophon.store.permissions import Permissions
 from sophon.store.photo_keeping import PhotoKeeping
-from sophon.store.restoring import Restored, replace_content
+from sophon.store.restoring import RESTORATION, Restored, Takeover
 from sophon.store.schema import MIGRATIONS
 from sophon.store.settings import StoredSettings
+
+_log = logging.getLogger(__name__)
 
 DATABASE = "sophon.db"
 BUSY_TIMEOUT_S = 10.0
@@ -46,6 +50,8 @@ RESERVE_BYTES = 16 << 20
 PHOTO_MODE = "enrolment_photos"
 PHOTO_KEY = "enrolment_photos_key"
 PHOTOS_AT_ONCE = 50
+#: The folder that holds the backup being restored.
+RESTORING = "restoring"
 PICTURE_TABLES = ("photos", "crops", "event_pictures")
 
 
@@ -142,6 +148,10 @@ class Transaction(Snapshot):
             action()
 
 
+#: Hears, inside each transaction of a restoration, which people it changes.
+Follow = Callable[[Transaction, Iterable[str]], None]
+
+
 class Store:
     """Everything the box remembers, in ``<data_dir>/sophon.db``.
 
@@ -184,6 +194,10 @@ class Store:
         if exclusive:
             shutil.rmtree(self._data_dir / "scratch", ignore_errors=True)
             self.set_reserve_aside()
+            try:
+                self.finish_restoration()
+            except StoreUnavailableError as error:
+                _log.error("a restoration is not complete, and can't go on now: %s", error)
 
     @property
     def data_dir(self) -> Path:
@@ -292,28 +306,67 @@ class Store:
         except sqlite3.OperationalError as error:
             raise _unavailable(error) from error
 
-    def replace_from(
-        self, other: Store, *, with_deleted: bool, then: Callable[[], object] | None = None
-    ) -> Restored:
-        """Put another store's people and settings in the place of this one's, in one transaction.
+    def restore_from(self, other: Store, *, with_deleted: bool, follow: Follow | None = None) -> Restored:
+        """Put another store's people and settings in the place of this one's, a bounded group after the other.
 
-        The other store is to be closed already; ``then`` is called before any later transaction starts. Raises SophonError
-        if the other is from before deletions that are not known one by one, and ``with_deleted`` does not say to bring
-        back whom this box deleted since.
+        The other store is to be closed already, and its file is taken. ``follow`` is called in every transaction with the
+        people it changes. Raises SophonError if the other is from before deletions that are not known one by one, and
+        ``with_deleted`` does not say to bring back whom this box deleted since; nothing is changed then. After any later
+        failure, as of a full disk, the restoration goes on with the next one or when the store is next opened.
         """
-        with self._turn:
-            self._writer.execute("ATTACH ? AS backup", (str(other._path),))
+        self.finish_restoration(follow)
+        folder = self._data_dir / RESTORING
+        folder.mkdir(mode=0o700)
+        other._path.rename(folder / DATABASE)
+        for path in (folder / DATABASE, folder, self._data_dir):
+            _sync(path)
         try:
-            with self.write() as transaction:
-                restored = replace_content(transaction._connection, with_deleted=with_deleted)
-                if then is not None:
-                    transaction.after_commit(then)
-        finally:
-            # A disk that was full has cost the connection, and the other store with it.
-            with self._turn, contextlib.suppress(sqlite3.OperationalError):
-                self._writer.execute("DETACH backup")
-        self.scrub()
+            with _open_backup(folder) as backup, self.write() as transaction:
+                Takeover(transaction._connection, backup).begin(with_deleted=with_deleted)
+                if follow is not None:
+                    follow(transaction, ())
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        restored = self.finish_restoration(follow)
+        assert restored is not None
         return restored
+
+    def finish_restoration(self, follow: Follow | None = None) -> Restored | None:
+        """Complete the restoration under way, if there is one; others may write between its transactions.
+
+        An exclusive store does so as it opens, too.
+        """
+        folder = self._data_dir / RESTORING
+        restored = None
+        if self.is_restoring:
+            if not (folder / DATABASE).is_file():
+                _log.error("a restoration can't be completed: somebody removed %s; restore again", folder)
+                with self.write() as transaction:
+                    transaction.settings.set(RESTORATION, None)
+                return None
+            Store(folder).close()  # a newer version may have been installed since it was begun
+            with _open_backup(folder) as backup:
+                while restored is None:
+                    started = time.monotonic()
+                    with self.write() as transaction:
+                        step = Takeover(transaction._connection, backup).step()
+                        if follow is not None:
+                            follow(transaction, step.people)
+                    restored = step.restored
+                    self.checkpoint()
+                    # Half of the time is for what the box does besides: whoever waits for a lock is not given it in turn.
+                    if follow is not None:
+                        time.sleep(time.monotonic() - started)
+            self.scrub()
+        shutil.rmtree(folder, ignore_errors=True)
+        return restored
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether a restoration is not complete yet."""
+        with self.read() as snapshot:
+            return snapshot.settings.get(RESTORATION) is not None
 
     def layout(self) -> list[tuple[str, str, str]]:
         """What the file is made of: kind, name and definition of everything in it."""
@@ -443,6 +496,22 @@ class Store:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
+
+
+@contextlib.contextmanager
+def _open_backup(folder: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(folder / DATABASE, isolation_level=None, check_same_thread=False)
+    with contextlib.closing(connection):
+        yield connection
+
+
+def _sync(path: Path) -> None:
+    """Put a file, or a directory's entries, on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _unusable(data_dir: Path, error: Exception) -> ConfigError:

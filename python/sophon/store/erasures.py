@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import sqlite3
+from collections.abc import Iterable
+from functools import cached_property
 
 import orjson
 
@@ -14,6 +16,8 @@ from sophon.store.counters import Counters
 PSEUDONYM_KEY = "pseudonym_key"
 #: The counter that holds the command from which on deletions are known.
 KNOWN_FROM = "erasures_known_from"
+#: The counter that holds which command erased everybody last.
+WIPED_AT = "wiped_at"
 MAX_ERASURES = 200_000
 
 
@@ -36,6 +40,19 @@ class Erasures:
         """The person is enrolled again."""
         self._connection.execute("DELETE FROM erasures WHERE digest = ?", (self.digest(identity_id),))
 
+    def forget_all(self, identity_ids: Iterable[str]) -> None:
+        """These people are enrolled again."""
+        if self._connection.execute("SELECT 1 FROM erasures LIMIT 1").fetchone():
+            for identity_id in identity_ids:
+                self.forget(identity_id)
+
+    def knows(self, identity_id: str) -> bool:
+        """Whether the person was deleted, and not enrolled again."""
+        found = self._connection.execute(
+            "SELECT 1 FROM erasures WHERE digest = ?", (self.digest(identity_id),)
+        ).fetchone()
+        return found is not None
+
     def clear(self, seq: int) -> None:
         """Command ``seq`` deleted everybody, which is all there is to know of before."""
         self._connection.execute("DELETE FROM erasures")
@@ -52,8 +69,9 @@ class Erasures:
 
     def digest(self, identity_id: str) -> bytes:
         """What stands for a person here; says nothing to who has not the key."""
-        return hmac.digest(self._key(), identity_id.encode(), hashlib.sha256)[:16]
+        return hmac.digest(self._key, identity_id.encode(), hashlib.sha256)[:16]
 
+    @cached_property
     def _key(self) -> bytes:
         row = self._connection.execute(
             "SELECT value FROM settings WHERE name = ?", (PSEUDONYM_KEY,)

@@ -73,6 +73,24 @@ def _about(table: ImageTable, identity_id: str) -> bytes:
     return f"{table}/{identity_id}".encode()
 
 
+_GALLERY = """
+    SELECT identity_id, vector,
+      (SELECT json_group_array(group_name) FROM group_members g WHERE g.identity_id = e.identity_id),
+      (SELECT json_group_array(permission_id) FROM person_permissions p WHERE p.identity_id = e.identity_id)
+    FROM embeddings e
+"""
+
+
+def _gallery_row(row: tuple[str, bytes, str, str]) -> GalleryRow:
+    identity_id, vector, groups, permissions = row
+    return GalleryRow(
+        identity_id,
+        np.frombuffer(vector, dtype="<f4").astype(np.float32),
+        tuple(orjson.loads(groups)),
+        tuple(orjson.loads(permissions)),
+    )
+
+
 class People:
     """The tables ``people``, ``photos``, ``embeddings``, ``crops`` and ``tombstones``."""
 
@@ -187,22 +205,15 @@ class People:
 
     def gallery(self, making_id: str) -> Iterator[GalleryRow]:
         """Everyone whose embedding is of this making, with groups and permission groups."""
-        rows = self._connection.execute(
-            """
-            SELECT identity_id, vector,
-              (SELECT json_group_array(group_name) FROM group_members g WHERE g.identity_id = e.identity_id),
-              (SELECT json_group_array(permission_id) FROM person_permissions p WHERE p.identity_id = e.identity_id)
-            FROM embeddings e WHERE making_id = ? ORDER BY identity_id
-            """,
-            (making_id,),
-        )
-        for identity_id, vector, groups, permissions in rows:
-            yield GalleryRow(
-                identity_id,
-                np.frombuffer(vector, dtype="<f4").astype(np.float32),
-                tuple(orjson.loads(groups)),
-                tuple(orjson.loads(permissions)),
-            )
+        rows = self._connection.execute(f"{_GALLERY} WHERE making_id = ? ORDER BY identity_id", (making_id,))
+        return map(_gallery_row, rows)
+
+    def gallery_row(self, making_id: str, identity_id: str) -> GalleryRow | None:
+        """One person, if their embedding is of this making."""
+        row = self._connection.execute(
+            f"{_GALLERY} WHERE identity_id = ? AND making_id = ?", (identity_id, making_id)
+        ).fetchone()
+        return _gallery_row(row) if row else None
 
     def count(self) -> int:
         """How many people there are."""
