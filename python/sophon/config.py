@@ -178,7 +178,8 @@ class Settings(BaseModel):
     enrolment_photos: Literal["keep", "encrypt", "none"] = Field(
         default="keep",
         description="What is kept of enrolment photographs and the crops made of them: all, all but encrypted (AES-256-GCM), "
-        "or nothing, and then people must be enrolled again for other models. Those on the disk follow at the next start.",
+        "or nothing, and then people must be enrolled again for other models. With 'encrypt' events' pictures are encrypted, "
+        "too. Those on the disk follow at the next start.",
     )
     enrolment_photos_key: SecretStr | None = Field(
         default=None,

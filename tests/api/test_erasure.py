@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from sophon.cli import app
 from sophon.erasure import find_bytes, find_person
-from sophon.store import DeviceRow
+from sophon.photo_key import photo_keeping
+from sophon.store import DeviceRow, PhotoMode
 from tests.api.conftest import RunningApi, data, enrol, error
 
 pytestmark = pytest.mark.slow
@@ -18,15 +19,20 @@ pytestmark = pytest.mark.slow
 NAME = "Xanthippe Quuxington"
 
 
-@pytest.mark.parametrize("door", ["users", "groups", "wipe", "v1"])
+@pytest.mark.parametrize(
+    ("door", "mode"),
+    [("users", "keep"), ("groups", "keep"), ("wipe", "keep"), ("v1", "keep"), ("users", "encrypt")],
+)
 def test_nothing_of_a_deleted_person_is_left(
     start_api: Callable[..., RunningApi],
     obama: str,
     biden: str,
     door: str,
+    mode: PhotoMode,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    api = start_api(deleted_person_events="all")
+    photos = photo_keeping(mode, "11" * 32)
+    api = start_api(deleted_person_events="all", photos=photos)
     folder = api.store.data_dir
     photo = base64.b64decode(obama)
     with api.client() as client:
@@ -43,9 +49,23 @@ def test_nothing_of_a_deleted_person_is_left(
                 for row in snapshot.people.gallery(api.box.engine.making_id)
                 if row.identity_id == "E1"
             ]
-        secrets = {"photo": photo, "embedding": embedding, "name": NAME.encode()}
-        # The search itself works: it finds what is there.
-        assert all(find_bytes(folder, secret) for secret in secrets.values())
+            [event] = snapshot.events.after(0)
+            pictures = snapshot.events.pictures(event.id)
+            [stored] = snapshot._connection.execute("SELECT spot, face FROM event_pictures")
+        assert pictures.spot is not None
+        assert pictures.face is not None
+        secrets = {
+            "photo": photo,
+            "scene": pictures.spot,
+            "face": pictures.face,
+            "scene on the disk": stored[0],
+            "face on the disk": stored[1],
+            "embedding": embedding,
+            "name": NAME.encode(),
+        }
+        # The search itself works: it finds what is there; and what is encrypted, it does not find.
+        never_there = {"photo", "scene", "face"} if mode == "encrypt" else set()
+        assert {what for what, secret in secrets.items() if not find_bytes(folder, secret)} == never_there
         assert {trace.place for trace in find_person(api.store, "E1")} >= {"people", "photos", "events"}
 
         if door == "users":
@@ -60,11 +80,7 @@ def test_nothing_of_a_deleted_person_is_left(
             data(client.post("/SophonFogSys/api/WipeData", json=options))
 
         assert find_person(api.store, "E1") == []
-        assert {what: find_bytes(folder, secret) for what, secret in secrets.items()} == {
-            "photo": [],
-            "embedding": [],
-            "name": [],
-        }
+        assert [what for what, secret in secrets.items() if find_bytes(folder, secret)] == []
         assert error(client.get("/SophonFogSys/api/users", params={"identity_id": "E1"})) == 40401
         assert "E1" not in str(client.post("/api/v1/search", json={"image_base64": obama}).json())
     logged = "".join(capfd.readouterr())

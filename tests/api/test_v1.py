@@ -24,7 +24,11 @@ def test_people_are_searched_read_and_deleted(
     data(enrol(admin, biden, "B2", info={"name": "Bob", "desk": 7}))
     everybody = data(admin.get(f"{V1}/people"))
     assert (everybody["total"], [one["name"] for one in everybody["people"]]) == (2, ["Ann", "Bob"])
-    [bob] = data(admin.get(f"{V1}/people", params={"search": "bO"}))["people"]
+    found = data(admin.get(f"{V1}/people", params={"search": "bO", "limit": 1}))
+    [bob] = found["people"]
+    assert found["total"] == 1
+    assert data(admin.get(f"{V1}/people", params={"group": "default_group", "limit": 1}))["total"] == 2
+    assert data(admin.get(f"{V1}/people", params={"group": "nobody's"})) == {"total": 0, "people": []}
     assert (bob["identity_id"], bob["info"]["desk"], bob["groups"]) == ("B2", 7, ["default_group"])
     assert data(admin.get(f"{V1}/people/A%2F1"))["name"] == "Ann"
     assert data(admin.delete(f"{V1}/people/A%2F1"))["name"] == "Ann"

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from sophon.backups import Restoration, write_backup
+from sophon.cli import app
 from sophon.config import load_settings
 from sophon.errors import ConfigError, SophonError
 from sophon.photo_key import photo_keeping
 from sophon.store import (
     BackupError,
     EnrolledFrom,
+    EventPictures,
+    EventRow,
     FaceRow,
     PersonRow,
     PhotoKeeping,
@@ -108,6 +112,93 @@ def test_what_is_on_the_disk_follows_the_setting(tmp_path: Path, first: PhotoMod
         assert (b"photograph of Li Lei" in on_disk(store)) == (
             first == then == "keep" or ((first, then) == ("encrypt", "keep"))
         )
+
+
+SCENE = b"\xff\xd8 the only scene with Li Lei " * 400
+
+
+def see(store: Store) -> int:
+    with store.write() as transaction:
+        event = EventRow(1, "A", "Li Lei", 1, "default_group", "10.0.0.2", "0", 0.9, {})
+        return transaction.events.add(event, EventPictures(SCENE, None))
+
+
+def scene(store: Store, event_id: int) -> bytes | None:
+    with store.read() as snapshot:
+        return snapshot.events.pictures(event_id).spot
+
+
+@pytest.mark.parametrize("then", ["keep", "encrypt", "none"])
+@pytest.mark.parametrize("first", ["keep", "encrypt", "none"])
+def test_events_pictures_are_encrypted_where_photographs_are_and_kept_in_any_case(
+    tmp_path: Path, first: PhotoMode, then: PhotoMode
+) -> None:
+    with Store(tmp_path, photos=keeping(first)) as store:
+        store.convert_photos()
+        events = [see(store) for _ in range(60)]
+        assert {scene(store, one) for one in events} == {SCENE}
+        assert (b"scene with Li Lei" in on_disk(store)) == (first != "encrypt")
+    with Store(tmp_path, photos=keeping(then)) as store:
+        store.convert_photos()
+        assert {scene(store, one) for one in [*events, see(store)]} == {SCENE}
+        assert (b"scene with Li Lei" in on_disk(store)) == (then != "encrypt")
+
+
+def test_an_event_s_picture_needs_the_key_or_goes_with_it(tmp_path: Path) -> None:
+    with Store(tmp_path, photos=keeping("encrypt")) as store:
+        store.convert_photos()
+        first, second = see(store), see(store)
+        with store.write() as transaction:
+            transaction._connection.execute(
+                "UPDATE event_pictures SET spot = (SELECT spot FROM event_pictures WHERE event_id = ?)",
+                (first,),
+            )
+        with pytest.raises(SophonError, match="can't be decrypted"):
+            scene(store, second)
+    with Store(tmp_path) as store, pytest.raises(ConfigError, match="not given"):
+        scene(store, first)
+    refuses(tmp_path, PhotoKeeping("keep"), "not given")
+    with Store(tmp_path, photos=PhotoKeeping("none")) as store:
+        store.convert_photos()
+        assert scene(store, first) is None
+
+
+def test_a_box_that_encrypted_before_events_pictures_were_is_brought_up_to_date(tmp_path: Path) -> None:
+    with Store(tmp_path, photos=keeping("keep")) as store:
+        event = see(store)
+        enrol(store, "A")
+    with Store(tmp_path, photos=keeping("encrypt")) as store:
+        store.convert_photos()
+        with store.write() as transaction:  # as the version before left it
+            transaction._connection.execute("UPDATE event_pictures SET spot = ?", (SCENE,))
+            transaction._connection.execute("PRAGMA user_version = 4")
+    with Store(tmp_path, photos=keeping("encrypt")) as store:
+        assert store.convert_photos()
+        assert scene(store, event) == SCENE
+        assert photo(store) == PHOTO
+        assert b"scene with Li Lei" not in on_disk(store)
+        assert not store.convert_photos()
+
+
+def test_the_command_line_shows_an_encrypted_picture_to_who_has_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path / "data", photos=keeping("encrypt")) as store:
+        store.convert_photos()
+        event = see(store)
+    show = ["events", "show", str(event), "--data-dir", str(tmp_path / "data")]
+    assert f"spot_picture_bytes: {len(SCENE)}" not in CliRunner().invoke(app, show).stdout
+    without = CliRunner().invoke(app, [*show, "--save", str(tmp_path)])
+    assert isinstance(without.exception, ConfigError)
+    (tmp_path / "key").write_text(KEY)
+    by_file = CliRunner().invoke(
+        app, [*show, "--save", str(tmp_path / "a"), "--enrolment-photos-key-file", str(tmp_path / "key")]
+    )
+    monkeypatch.setenv("SOPHON_ENROLMENT_PHOTOS_KEY", KEY)
+    by_environment = CliRunner().invoke(app, [*show, "--save", str(tmp_path / "b")])
+    assert (by_file.exit_code, by_environment.exit_code) == (0, 0)
+    for folder in "ab":
+        assert (tmp_path / folder / f"{event}-spot.jpg").read_bytes() == SCENE
 
 
 def test_a_conversion_that_was_cut_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,9 @@ def list_people(
     with here.store.read() as snapshot:
         found = snapshot.people.page(limit, skip, group=group, text=search)
         people = [_person(snapshot, person) for person in found]
-        return answer(PeoplePage(total=snapshot.people.count(), people=people))
+        return answer(
+            PeoplePage(total=snapshot.people.count_in_pages(group=group, text=search), people=people)
+        )
 
 
 @router.get("/people/{identity_id:path}", response_model=Data[PersonOut])

@@ -16,6 +16,8 @@ from sophon.errors import Code, ConfigError, SophonError
 from sophon.photo_key import photo_keeping
 from sophon.store import PhotoMode, Store
 
+KEY_VARIABLE = "SOPHON_ENROLMENT_PHOTOS_KEY"
+
 DataDir = Annotated[
     Path, typer.Option("--data-dir", envvar="SOPHON_DATA_DIR", help="The box's data directory.")
 ]
@@ -44,13 +46,18 @@ PhotosKey = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def open_store(data_dir: Path) -> Store:
-    """The store of a box that may be running. Raises SophonError if there is none."""
+def open_store(data_dir: Path, key_file: Path | None = None) -> Store:
+    """The store of a box that may be running; with a key, also from the environment, for looking at encrypted pictures.
+
+    Raises SophonError if there is none.
+    """
     if not (data_dir / "sophon.db").is_file():
         raise SophonError(
             Code.NOT_FOUND, f"there is no box's data in {data_dir}; give --data-dir or SOPHON_DATA_DIR"
         )
-    return Store(data_dir, exclusive=False)
+    key = os.environ.get(KEY_VARIABLE)
+    photos = photo_keeping("encrypt", key, key_file) if key or key_file else None
+    return Store(data_dir, exclusive=False, photos=photos)
 
 
 def take_store(data_dir: Path, photos: str | None, key_file: Path | None) -> Store:
@@ -59,9 +66,7 @@ def take_store(data_dir: Path, photos: str | None, key_file: Path | None) -> Sto
     if photos is not None:
         if photos not in get_args(PhotoMode):
             raise ConfigError(f"enrolment_photos: must be one of {', '.join(get_args(PhotoMode))}")
-        keeping = photo_keeping(
-            cast(PhotoMode, photos), os.environ.get("SOPHON_ENROLMENT_PHOTOS_KEY"), key_file
-        )
+        keeping = photo_keeping(cast(PhotoMode, photos), os.environ.get(KEY_VARIABLE), key_file)
     store = Store(data_dir, photos=keeping)
     try:
         store.convert_photos()

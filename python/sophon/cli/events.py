@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sophon.cli.box_data import AsJson, DataDir, local_time, open_store, print_json
+from sophon.cli.box_data import AsJson, DataDir, PhotosKey, local_time, open_store, print_json
 from sophon.config import DEFAULT_DATA_DIR
 from sophon.errors import Code, SophonError
 from sophon.store import EventFilter, EventRow, Store
@@ -77,10 +77,11 @@ def show(
         Path | None, typer.Option("--save", file_okay=False, help="Write the pictures into this directory.")
     ] = None,
     open_pictures: Annotated[bool, typer.Option("--open", help="Open the pictures in a viewer.")] = False,
+    photos_key: PhotosKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one event: all that is known, who refused it, and its pictures."""
-    with open_store(data_dir) as store:
+    with open_store(data_dir, photos_key) as store:
         plain = _everything(store, event_id)
         if save is not None or open_pictures:
             directory = save or Path(tempfile.mkdtemp(prefix="sophon-event-"))
@@ -188,14 +189,14 @@ def _everything(store: Store, event_id: int) -> dict[str, Any]:
         row = snapshot.events.get(event_id)
         if row is None:
             raise SophonError(Code.NOT_FOUND, f"there is no event {event_id}; see: sophon events list")
-        pictures = snapshot.events.pictures(event_id)
+        spot_bytes, face_bytes = snapshot.events.picture_bytes(event_id)
         refused = {
             one.address: one.reason for one in snapshot.event_receivers.refused() if one.event_id == event_id
         }
     plain = _plain(row)
     plain["time"] = local_time(row.at)
-    plain["spot_picture_bytes"] = len(pictures.spot or b"")
-    plain["face_picture_bytes"] = len(pictures.face or b"")
+    plain["spot_picture_bytes"] = spot_bytes
+    plain["face_picture_bytes"] = face_bytes
     plain["refused_by"] = refused
     return plain
 

@@ -24,7 +24,7 @@ class PersonOut(Message):
 
 
 class PeoplePage(Message):
-    """People by id; ``total`` is how many the box knows."""
+    """People by id; ``total`` is how many there are on all pages of this question."""
 
     total: Integer
     people: list[PersonOut]

@@ -18,7 +18,14 @@ from sophon.platform import Pauses, PlatformError
 from sophon.reports.body import Post, many, one
 from sophon.reports.event_message import EventForm, event_message
 from sophon.reports.receivers import HistoryReceiver
-from sophon.store import EventRow, RefusedEvent, Store, StoreUnavailableError
+from sophon.store import (
+    EventPictures,
+    EventRow,
+    RefusedEvent,
+    Store,
+    StoreUnavailableError,
+    UnreadablePhotoError,
+)
 
 EVENTS_PER_UPLOAD = 100
 # The cursor reaches the disk after so many single events; what was sent since is sent again after a crash.
@@ -236,8 +243,14 @@ class HistoryUpload:
             with_face=receiver.with_face,
         )
         with self._store.read() as snapshot:
-            pictures = snapshot.events.pictures(event.id)
-            photo = snapshot.people.photo(event.identity_id) if receiver.with_enrolment_photo else None
+            pictures, photo = EventPictures(), None
+            # One picture that was changed on the disk must not keep all later events.
+            try:
+                pictures = snapshot.events.pictures(event.id)
+                if receiver.with_enrolment_photo:
+                    photo = snapshot.people.photo(event.identity_id)
+            except UnreadablePhotoError as error:
+                _log.error("an event goes without a picture", event_id=event.id, reason=str(error))
         return event_message(event, pictures, photo, form)
 
     def _advance(self, event_id: int, number: int) -> None:

@@ -12,7 +12,7 @@ from sophon.store.inbox import JOB_KEY, Backlog, InboxRow, Lane, State
 from sophon.store.outbox import Kind, OutboxRow
 from sophon.store.people import EnrolledFrom, FaceRow, GalleryRow, PersonRow
 from sophon.store.permissions import PermissionGroup
-from sophon.store.photo_keeping import PhotoKeeping, PhotoMode
+from sophon.store.photo_keeping import PhotoKeeping, PhotoMode, UnreadablePhotoError
 from sophon.store.restoring import Restored
 from sophon.store.salvage import Salvage, open_or_salvage
 
@@ -53,5 +53,6 @@ __all__ = [
     "Store",
     "StoreUnavailableError",
     "Transaction",
+    "UnreadablePhotoError",
     "open_or_salvage",
 ]

@@ -77,7 +77,7 @@ class Snapshot:
         self.people = People(connection, photos)
         self.groups = Groups(connection)
         self.permissions = Permissions(connection)
-        self.events = Events(connection)
+        self.events = Events(connection, photos)
         self.event_receivers = EventReceivers(connection)
         self.devices = Devices(connection)
         self.inbox = Inbox(connection)
@@ -254,7 +254,7 @@ class Store:
         return self._photos
 
     def convert_photos(self) -> bool:
-        """Bring all enrolment photographs and crops into the form they are to be kept in; whether there was anything to do.
+        """Bring all photographs, crops and events' pictures into the form they are to be kept in; whether there was anything to do.
 
         It may be interrupted, and goes on the next time. Raises ConfigError if the key is wrong, or needed and missing;
         nothing was changed then.
@@ -266,9 +266,9 @@ class Store:
                 return False
             if photos.cipher is not None:
                 transaction.settings.set(PHOTO_KEY, photos.cipher.fingerprint)
-            transaction.people.change_form(
-                "photos", "", 1
-            )  # a missing key is missed before anything is changed
+            # A missing key is missed before anything is changed.
+            transaction.people.change_form("photos", "", 1)
+            transaction.events.change_form(0, 1)
             transaction.settings.set(PHOTO_MODE, "mixed")
         tables: tuple[ImageTable, ...] = ("photos", "crops")
         for table in tables:
@@ -276,6 +276,10 @@ class Store:
             while last is not None:
                 with self.write() as transaction:
                     last = transaction.people.change_form(table, last, PHOTOS_AT_ONCE)
+        last_event: int | None = 0
+        while last_event is not None:
+            with self.write() as transaction:
+                last_event = transaction.events.change_form(last_event, PHOTOS_AT_ONCE)
         with self.write() as transaction:
             transaction.settings.set(PHOTO_MODE, photos.mode)
             if photos.mode != "encrypt":

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from sophon.store.photo_keeping import PhotoKeeping
+
 _COLUMNS = (
     "id, at, identity_id, identity_name, person_type, group_name, device_ip, device_type, score, details"
 )
@@ -19,6 +21,7 @@ _COLUMNS = (
 _ROW_BYTES = 200
 # The contract's ``person_type``.
 _STRANGER = 4
+_KINDS = ("spot", "face")
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ class EventsLimit:
 class Events:
     """The tables ``events`` and ``event_pictures``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, photos: PhotoKeeping) -> None:
         self._connection = connection
+        self._photos = photos
 
     def add(self, event: EventRow, pictures: EventPictures) -> int:
         """Store one event; return its id, which is higher than every one before."""
@@ -106,7 +110,11 @@ class Events:
         if pictures != EventPictures():
             self._connection.execute(
                 "INSERT INTO event_pictures VALUES (?, ?, ?)",
-                (cursor.lastrowid, pictures.spot, pictures.face),
+                (
+                    cursor.lastrowid,
+                    self._to_store(cursor.lastrowid, "spot", pictures.spot),
+                    self._to_store(cursor.lastrowid, "face", pictures.face),
+                ),
             )
         return cursor.lastrowid
 
@@ -116,11 +124,46 @@ class Events:
         return _event(row) if row else None
 
     def pictures(self, event_id: int) -> EventPictures:
-        """An event's pictures."""
+        """An event's pictures. Raises ConfigError or UnreadablePhotoError where they can't be decrypted."""
         row = self._connection.execute(
             "SELECT spot, face FROM event_pictures WHERE event_id = ?", (event_id,)
         ).fetchone()
-        return EventPictures(*row) if row else EventPictures()
+        if not row:
+            return EventPictures()
+        return EventPictures(
+            *(
+                None if stored is None else self._photos.from_store(stored, _about(event_id, kind))
+                for kind, stored in zip(_KINDS, row, strict=True)
+            )
+        )
+
+    def picture_bytes(self, event_id: int) -> tuple[int, int]:
+        """How much room an event's pictures take on the disk, of the scene and of the face; 0 for none."""
+        row = self._connection.execute(
+            "SELECT coalesce(length(spot), 0), coalesce(length(face), 0) FROM event_pictures WHERE event_id = ?",
+            (event_id,),
+        ).fetchone()
+        return (row[0], row[1]) if row else (0, 0)
+
+    def change_form(self, after: int, limit: int) -> int | None:
+        """Bring the pictures of ``limit`` events after an id into the form they are to be kept in.
+
+        Returns the last one's id, None if that was all. Raises ConfigError if their key is missed.
+        """
+        rows = self._connection.execute(
+            "SELECT event_id, spot, face FROM event_pictures WHERE event_id > ? ORDER BY event_id LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        for event_id, *stored in rows:
+            wanted = [
+                None if one is None else self._photos.event_picture_in_form(one, _about(event_id, kind))
+                for kind, one in zip(_KINDS, stored, strict=True)
+            ]
+            if wanted != stored:
+                self._connection.execute(
+                    "UPDATE event_pictures SET spot = ?, face = ? WHERE event_id = ?", (*wanted, event_id)
+                )
+        return rows[-1][0] if rows else None
 
     def after(
         self, event_id: int, limit: int = 100, *, since: int | None = None, until: int | None = None
@@ -197,6 +240,11 @@ class Events:
         """Remove every event."""
         self._connection.execute("DELETE FROM events")
 
+    def _to_store(self, event_id: int, kind: str, picture: bytes | None) -> bytes | None:
+        return (
+            None if picture is None else self._photos.event_picture_to_store(picture, _about(event_id, kind))
+        )
+
     def _last_id(self) -> int:
         return int(self._connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
 
@@ -224,6 +272,11 @@ class Events:
             freed += taken
         self._connection.executemany("DELETE FROM events WHERE id = ?", going)
         return len(going), freed
+
+
+def _about(event_id: int, kind: str) -> bytes:
+    """Which picture of which event it is."""
+    return f"event_pictures/{event_id}/{kind}".encode()
 
 
 def _event(row: tuple[Any, ...]) -> EventRow:

@@ -73,6 +73,13 @@ def _about(table: ImageTable, identity_id: str) -> bytes:
     return f"{table}/{identity_id}".encode()
 
 
+_WANTED = """
+    (:group IS NULL OR EXISTS (
+      SELECT 1 FROM group_members g WHERE g.identity_id = p.identity_id AND group_name = :group
+    )) AND (
+      :text = '' OR instr(lower(identity_id), lower(:text)) OR instr(lower(info ->> '$.name'), lower(:text))
+    )
+"""
 _GALLERY = """
     SELECT identity_id, vector,
       (SELECT json_group_array(group_name) FROM group_members g WHERE g.identity_id = e.identity_id),
@@ -109,10 +116,8 @@ class People:
     def page(self, limit: int, skip: int = 0, *, group: str | None = None, text: str = "") -> list[PersonRow]:
         """People by id, only those of a group, or whose id or name contains a text."""
         rows = self._connection.execute(
-            "SELECT identity_id, info, register_type, last_seq, enrolled_at FROM people p WHERE "
-            "(:group IS NULL OR EXISTS (SELECT 1 FROM group_members g WHERE g.identity_id = p.identity_id "
-            "AND group_name = :group)) AND (:text = '' OR instr(lower(identity_id), lower(:text)) "
-            "OR instr(lower(info ->> '$.name'), lower(:text))) ORDER BY identity_id LIMIT :limit OFFSET :skip",
+            f"SELECT identity_id, info, register_type, last_seq, enrolled_at FROM people p WHERE {_WANTED} "
+            "ORDER BY identity_id LIMIT :limit OFFSET :skip",
             {"group": group, "text": text, "limit": limit, "skip": skip},
         )
         return [PersonRow(row[0], orjson.loads(row[1]), row[2], row[3], row[4]) for row in rows]
@@ -218,6 +223,13 @@ class People:
     def count(self) -> int:
         """How many people there are."""
         return int(self._connection.execute("SELECT count(*) FROM people").fetchone()[0])
+
+    def count_in_pages(self, *, group: str | None, text: str) -> int:
+        """How many people are on all pages together."""
+        row = self._connection.execute(
+            f"SELECT count(*) FROM people p WHERE {_WANTED}", {"group": group, "text": text}
+        ).fetchone()
+        return int(row[0])
 
     def count_registered_as(self, register_type: int) -> int:
         """How many people were registered as this type: 1 normal, 2 stranger."""

@@ -1,4 +1,4 @@
-"""How enrolment photographs and crops are kept: as they are, encrypted, or not at all."""
+"""How enrolment photographs and crops are kept: as they are, encrypted, or not at all; and events' pictures with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class UnreadablePhotoError(SophonError):
     def __init__(self) -> None:
         super().__init__(
             Code.SERVER_PROCESS_FAILED,
-            f"{_KEY_SETTINGS}: an enrolment photograph can't be decrypted with this key, or was changed on the disk",
+            f"{_KEY_SETTINGS}: a photograph can't be decrypted with this key, or was changed on the disk",
         )
 
 
@@ -40,16 +40,34 @@ class Cipher(Protocol):
 
 @dataclass(frozen=True)
 class PhotoKeeping:
-    """The box's way of keeping images; with a cipher it reads encrypted ones, whatever it does with new ones."""
+    """The box's way of keeping images; with a cipher it reads encrypted ones, whatever it does with new ones.
+
+    What is said of images is said of enrolment photographs and crops. Events' pictures are encrypted when those are, and
+    kept in any case.
+    """
 
     mode: PhotoMode = "keep"
     cipher: Cipher | None = None
 
     def to_store(self, image: bytes, about: bytes) -> bytes:
         """What of an image goes to the disk; b"" for nothing."""
-        if self.mode == "none":
-            return b""
-        return SEALED + self._key().seal(image, about) if self.mode == "encrypt" else image
+        return b"" if self.mode == "none" else self.event_picture_to_store(image, about)
+
+    def event_picture_to_store(self, picture: bytes, about: bytes) -> bytes:
+        """What goes to the disk of an event's picture."""
+        return SEALED + self._key().seal(picture, about) if self.mode == "encrypt" else picture
+
+    def event_picture_in_form(self, stored: bytes, about: bytes) -> bytes | None:
+        """A stored picture of an event as it is to be stored now; None if it can't be, as nobody has its key any more.
+
+        Raises ConfigError if the key is missed.
+        """
+        is_sealed = stored.startswith(SEALED)
+        if is_sealed == (self.mode == "encrypt"):
+            return stored
+        if is_sealed and self.mode == "none" and self.cipher is None:
+            return None
+        return self.event_picture_to_store(self.from_store(stored, about) or b"", about)
 
     def from_store(self, stored: bytes, about: bytes) -> bytes | None:
         """The image; None if it was not kept. Raises ConfigError without its key."""

@@ -188,4 +188,9 @@ INSERT INTO settings VALUES ('pseudonym_key', json_quote(hex(randomblob(32))));
 CREATE INDEX batch_items_by_person ON batch_items (identity_id);
 """
 
-MIGRATIONS = (_V1, _V2, _V3, _V4)
+# Events' pictures are encrypted where enrolment photographs are: the next start finds that there is something to do.
+_V5 = """
+UPDATE settings SET value = '"mixed"' WHERE name = 'enrolment_photos' AND value = '"encrypt"';
+"""
+
+MIGRATIONS = (_V1, _V2, _V3, _V4, _V5)
