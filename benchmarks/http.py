@@ -69,13 +69,14 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         Store(Path(folder) / "data") as store,
         FaceEngine(pack) as engine,
+        Analyses(CALLERS) as analyses,
     ):
         box = Box(store, engine)
         box.load()
         with store.write() as transaction:
             _, token = new_token(transaction, Role.ADMIN)
         # FIQA and PictureMatch ask nothing of the daemon, so there is none.
-        services = Services(store, box, LoneStation("BENCH", ""), Analyses(CALLERS), pack, Path(folder))
+        services = Services(store, box, LoneStation("BENCH", ""), analyses, pack, Path(folder))
         app = guarded_app(services, Access(TokenCheck(store), AuditLog(store.data_dir)))
         with (
             ApiServer(app, "127.0.0.1", 0) as server,

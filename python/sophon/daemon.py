@@ -159,7 +159,9 @@ class Daemon:
             )
         )
         if settings.http_port:
-            owned.enter_context(self._api_server())
+            # While an enrolment waits for the disk, another photograph is looked at.
+            analyses = owned.enter_context(Analyses(2 * settings.analyses))
+            owned.enter_context(self._api_server(analyses))
         if settings.metrics_port:
             owned.enter_context(
                 MetricsServer(lambda: self._last_report, settings.http_host, settings.metrics_port)
@@ -180,7 +182,7 @@ class Daemon:
                 _log.warning("set by the API, not as configured", setting=name)
         return settings.model_copy(update=moved)
 
-    def _api_server(self) -> ApiServer:
+    def _api_server(self, analyses: Analyses) -> ApiServer:
         settings = self._settings
         with self._store.write() as transaction:
             if not all_tokens(transaction):
@@ -199,7 +201,7 @@ class Daemon:
             box=self._box,
             station=self,
             # Twice: some of them wait for the store, and nobody at a door should wait behind those.
-            analyses=Analyses(2 * settings.analyses),
+            analyses=analyses,
             models=ModelPack.load(settings.model_dir),
             pictures=settings.data_dir / "pictures",
             recogniser=self._pipeline.recogniser,

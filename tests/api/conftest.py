@@ -101,8 +101,9 @@ def start_api(
             platform = PlatformClient("http://platform.example:8900/login", "BOXA0001")
             station = StandInStation(owned.enter_context(platform))
             recogniser = Recogniser(store, box, EventLog(store, EventsLimit(100)), lambda _sighting: None)
+            analyses = owned.enter_context(Analyses(2))
             services = Services(
-                store, box, station, Analyses(2), model_pack, tmp_path / "data" / "pictures", recogniser
+                store, box, station, analyses, model_pack, tmp_path / "data" / "pictures", recogniser
             )
             access = Access(
                 TokenCheck(store),

@@ -209,12 +209,13 @@ def in_process_box(platform: ReferencePlatform, folder: Path) -> Iterator[BoxUnd
                 login=lambda: login,
                 identity=lambda: (settings.login_url, DEV_SNO),
             ) as pipeline,
+            Analyses(settings.analyses) as analyses,
         ):
             services = Services(
                 store,
                 box,
                 LoneStation(DEV_SNO, settings.login_url),
-                Analyses(settings.analyses),
+                analyses,
                 models,
                 settings.data_dir / "pictures",
                 pipeline.recogniser,
