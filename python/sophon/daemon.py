@@ -159,8 +159,7 @@ class Daemon:
             )
         )
         if settings.http_port:
-            # While an enrolment waits for the disk, another photograph is looked at.
-            analyses = owned.enter_context(Analyses(2 * settings.analyses))
+            analyses = owned.enter_context(Analyses(settings.analyses))
             owned.enter_context(self._api_server(analyses))
         if settings.metrics_port:
             owned.enter_context(
