@@ -8,7 +8,8 @@ so that there is always a next call. The table gives medians over the rounds. Bo
 networks: FIQA is `Box.assess` at level `high`, the photograph's decoding included; PictureMatch is `Box.compare`, with
 decoding, the look at the store for the group, the search and the person's record. What the API does besides is what the
 ratio tells: HTTP, JSON, base64, the token, the audit, the way to a thread and back. wrk shares the cores with the box, so
-the ratios are lower bounds.
+the ratios are lower bounds. The processor times of one call, in brackets, tell the same on a machine where others work,
+too.
 
 Then a steady 70 % of the API's own rate is asked for, and its latencies are taken, alone and again beside 1,000 idle
 connections and 50 that send a byte a second.
@@ -26,10 +27,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -140,13 +142,16 @@ def _measure(
     for name, call in calls.items():
         call.direct(), by_http(call)()
         both = [
-            (_rate(call.direct, seconds, CALLERS), _api_rate(call, port, token, seconds, 2 * CALLERS))
+            (
+                _timed(_rate, call.direct, seconds, CALLERS),
+                _timed(_api_rate, call, port, token, seconds, 2 * CALLERS),
+            )
             for _ in range(rounds)
         ]
-        engine_rate, http_rate = (statistics.median(column) for column in zip(*both, strict=True))
-        ratio = statistics.median(api / engine for engine, api in both)
-        rates[name] = http_rate
-        print(f"{name:13} engine {engine_rate:6.1f}/s  API {http_rate:6.1f}/s  ratio {ratio:.1%}")
+        ratio = statistics.median(api.rate / engine.rate for engine, api in both)
+        rates[name] = statistics.median(api.rate for _, api in both)
+        by_engine, by_api = zip(*both, strict=True)
+        print(f"{name:13} engine {_median(by_engine)}  API {_median(by_api)}  ratio {ratio:.1%}")
     process = psutil.Process()
     for name, call in calls.items():
         for crowd in (contextlib.nullcontext(), _crowd(port)):
@@ -159,6 +164,37 @@ def _measure(
                 f"{name:13} at {LOAD:.0%} load, {beside:14} p50 {p50 * 1e3:5.0f} ms  p99 {p99 * 1e3:5.0f} ms  "
                 f"p99/p50 {p99 / p50:.1f}  RSS {grown:+.0f} MiB"
             )
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Calls per second, and the processor time of one in ms: this process's, and wrk's."""
+
+    rate: float
+    own_ms: float
+    wrk_ms: float
+
+
+def _timed(measure: Callable[..., float], *values: Any) -> Throughput:
+    started, own, others = time.perf_counter(), time.process_time(), _children_seconds()
+    rate = measure(*values)
+    calls = rate * (time.perf_counter() - started)
+    return Throughput(
+        rate, (time.process_time() - own) / calls * 1e3, (_children_seconds() - others) / calls * 1e3
+    )
+
+
+def _children_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _median(measured: Sequence[Throughput]) -> str:
+    rate, own, wrk = (
+        statistics.median(column)
+        for column in zip(*((one.rate, one.own_ms, one.wrk_ms) for one in measured), strict=True)
+    )
+    return f"{rate:6.1f}/s ({own:.1f} ms{f' + wrk {wrk:.1f} ms' if wrk else ''})"
 
 
 def _rate(call: Callable[[], object], seconds: float, callers: int) -> float:
