@@ -3,8 +3,9 @@
     python -m benchmarks.mq [--rounds 5] [--messages 1000] [--json FILE]
 
 `accept`: messages from the queue to the inbox, on disk, and acknowledged, against pika's consume + acknowledge, which keeps
-nothing. `answer`: commands from the queue to confirmed results, everything on disk in between, against pika's publish +
-confirm alone. Then how long a fiqa command takes, with the networks' own time apart.
+nothing. `answer`: commands from the queue to confirmed results, everything on disk in between, against a pika client that
+consumes, publishes, waits for the confirmation and acknowledges (`bare answer`), and against publish + confirm of the small
+results alone (`bare publish`), for which nothing comes in. Then how long a fiqa command takes, with the networks' own time apart.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from sophon.store import Store
 
 SIZES = {"1 KB": 1_000, "200 KB": 200_000}
 PREFETCH = 100
+#: What of ours is set against what of bare pika's.
+PAIRS = (("accept", "bare consume"), ("answer", "bare answer"), ("answer", "bare publish"))
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,27 @@ class Bench:
         seconds = time.perf_counter() - started
         channel.queue_purge(self._lines.upload_queue)
         channel.close()
+        return messages / seconds
+
+    def bare_answer(self, messages: int, size: int) -> float:
+        """Messages per second, consumed, each answered with a result that is confirmed, and acknowledged then."""
+        self._fill(messages, size)
+        channel, upload = self._client.channel(), self._upload.channel()
+        channel.basic_qos(prefetch_count=PREFETCH)
+        upload.confirm_delivery()
+        body = _result_like(size)
+        properties = pika.BasicProperties(delivery_mode=2)
+        started = time.perf_counter()
+        for taken, (method, _, _) in enumerate(channel.consume(self._lines.queue), start=1):
+            upload.basic_publish("", self._lines.upload_queue, body, properties, mandatory=True)
+            channel.basic_ack(method.delivery_tag)
+            if taken == messages:
+                break
+        seconds = time.perf_counter() - started
+        channel.cancel()
+        channel.close()
+        upload.queue_purge(self._lines.upload_queue)
+        upload.close()
         return messages / seconds
 
     def accept(self, messages: int, size: int) -> float:
@@ -241,7 +265,7 @@ def main() -> None:
     options = parser.parse_args()
     configure_logs("warning")
     figures: dict[str, Any] = {}
-    table = Table("what", "size", "bare pika /s", "sophon /s", "ratio", title="medians of interleaved rounds")
+    table = Table("size", "pika", "/s", "sophon", "/s", "ratio", title="medians of interleaved rounds")
     photo = (fetch_portraits() / "people" / "barack_obama" / "obama.jpg").read_bytes()
     with BrokerNode() as node, FaceEngine() as engine:
         bench = Bench(node, engine)
@@ -251,18 +275,26 @@ def main() -> None:
                 "bare consume": [],
                 "accept": [],
                 "bare publish": [],
+                "bare answer": [],
                 "answer": [],
             }
             for _ in range(options.rounds):
                 rates["bare consume"].append(bench.bare_consume(messages, size))
                 rates["accept"].append(bench.accept(messages, size))
                 rates["bare publish"].append(bench.bare_publish(messages, size))
+                rates["bare answer"].append(bench.bare_answer(messages, size))
                 rates["answer"].append(bench.answer(messages, size))
             medians = {key: statistics.median(values) for key, values in rates.items()}
-            for ours, bare in (("accept", "bare consume"), ("answer", "bare publish")):
+            for ours, bare in PAIRS:
                 ratio = medians[ours] / medians[bare]
-                table.add_row(ours, name, f"{medians[bare]:.0f}", f"{medians[ours]:.0f}", f"{ratio:.2f}")
-                figures[f"{ours} {name}"] = {"bare": medians[bare], "sophon": medians[ours], "ratio": ratio}
+                table.add_row(
+                    name, bare, f"{medians[bare]:.0f}", ours, f"{medians[ours]:.0f}", f"{ratio:.2f}"
+                )
+                figures[f"{ours} / {bare} {name}"] = {
+                    "bare": medians[bare],
+                    "sophon": medians[ours],
+                    "ratio": ratio,
+                }
         whole, judging = fiqa_latencies(bench, engine, photo, 50)
     Console().print(table)
     around = [all_ - own for all_, own in zip(whole, judging, strict=True)]
