@@ -1,10 +1,12 @@
-"""How fast `add_users_plus` enrols, against the engine's own rate on the same photographs, in interleaved rounds.
+"""How fast `add_users_plus` enrols, against the engine's own rates on the same photographs, in interleaved rounds.
 
     python -m benchmarks.enrolment [--photos FOLDER] [--people 300] [--rounds 3] [--json FILE]
 
-`engine` is `analyze_many` with the photographs in memory. `box` is one command for all people, from its publication to its result: details
-and photographs are fetched from a platform on this machine, judged at level `no`, and committed to disk. On a machine that does other
-things too, processor time tells more than the clock.
+`add_users_plus` is one command for all people, from its publication to its result: details and photographs are fetched from a
+platform on this machine, which takes its share of the cores, judged at a level, and committed to disk. The engine has the
+photographs in memory. What has the same work asked is compared: at level `no`, where nothing is judged, with `analyze_many`; at level
+`high`, where everything is, with `enroll_candidates_many`, and for what judging costs with `analyze_many` too. On a machine that
+does other things, processor time tells more than the clock.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import itertools
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,12 @@ from sophon.sim import BrokerNode, PlatformDesk, ReferencePlatform
 from sophon.sim.portraits import fetch_portraits
 
 DEV_SNO = "ENROL"
+#: What is set against what.
+PAIRS = (
+    ("add_users_plus, no", "analyze_many"),
+    ("add_users_plus, high", "enroll_candidates_many, high"),
+    ("add_users_plus, high", "analyze_many"),
+)
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
@@ -40,16 +49,16 @@ class Speed:
     enrolled: int = 0
 
 
-def engine_speed(engine: FaceEngine, photos: list[bytes]) -> Speed:
-    """`analyze_many` with the photographs in memory."""
+def engine_speed(analysis: Callable[[], Iterable[object]], photos: int) -> Speed:
+    """An analysis of so many photographs that are in memory."""
     started, cpu = time.perf_counter(), time.process_time()
-    for _ in engine.analyze_many(photos):
+    for _ in analysis():
         pass
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    return Speed(len(photos) / seconds, cpu * 1000 / len(photos))
+    return Speed(photos / seconds, cpu * 1000 / photos)
 
 
-def box_speed(node: BrokerNode, photos: list[bytes]) -> Speed:
+def box_speed(node: BrokerNode, photos: list[bytes], level: str) -> Speed:
     """One `add_users_plus` for all."""
     with ExitStack() as owned:
         folder = Path(owned.enter_context(tempfile.TemporaryDirectory()))
@@ -57,7 +66,7 @@ def box_speed(node: BrokerNode, photos: list[bytes]) -> Speed:
         lines = node.add_box(DEV_SNO)
         platform.add_box(DEV_SNO, lines)
         for number, photo in enumerate(photos):
-            platform.add_person(f"P{number}", "n", photo, fiqa_level="no")
+            platform.add_person(f"P{number}", "n", photo, fiqa_level=level)
         box = psutil.Process(start_box(owned, folder / "data", platform.login_url, DEV_SNO).pid)
         desk = owned.enter_context(PlatformDesk(lines))
         ids = [f"P{number}" for number in range(len(photos))]
@@ -67,6 +76,14 @@ def box_speed(node: BrokerNode, photos: list[bytes]) -> Speed:
         seconds, cpu = time.perf_counter() - started, sum(box.cpu_times()[:2]) - cpu
     assert isinstance(result.result, PeopleResult)
     return Speed(len(photos) / seconds, cpu * 1000 / len(photos), len(result.result.success_users))
+
+
+def _median(speeds: list[Speed]) -> Speed:
+    return Speed(
+        statistics.median(one.per_second for one in speeds),
+        statistics.median(one.cpu_ms for one in speeds),
+        speeds[-1].enrolled,
+    )
 
 
 def main() -> None:
@@ -82,21 +99,25 @@ def main() -> None:
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
     photos = [file.read_bytes() for file in itertools.islice(itertools.cycle(files), options.people)]
     with FaceEngine() as engine, BrokerNode() as node:
-        rounds = [(engine_speed(engine, photos), box_speed(node, photos)) for _ in range(options.rounds)]
-    figures = {
-        name: {
-            "per_second": statistics.median(one.per_second for one in speeds),
-            "cpu_ms": statistics.median(one.cpu_ms for one in speeds),
+        measures: dict[str, Callable[[], Speed]] = {
+            "analyze_many": lambda: engine_speed(lambda: engine.analyze_many(photos), len(photos)),
+            "enroll_candidates_many, high": lambda: engine_speed(
+                lambda: engine.enroll_candidates_many(photos, "high"), len(photos)
+            ),
+            "add_users_plus, no": lambda: box_speed(node, photos, "no"),
+            "add_users_plus, high": lambda: box_speed(node, photos, "high"),
         }
-        for name, speeds in zip(("engine", "box"), zip(*rounds, strict=True), strict=True)
-    }
-    for name, values in figures.items():
-        print(f"{name}: {values['per_second']:.1f}/s, {values['cpu_ms']:.0f} ms of processor time each")
-    print(f"rate: {figures['box']['per_second'] / figures['engine']['per_second']:.2f} of the engine's; "
-          f"by processor time {figures['engine']['cpu_ms'] / figures['box']['cpu_ms']:.2f}; "
-          f"{rounds[-1][1].enrolled} of {len(photos)} enrolled")  # fmt: skip
+        rounds = [{name: measure() for name, measure in measures.items()} for _ in range(options.rounds)]
+    speeds = {name: _median([one[name] for one in rounds]) for name in measures}
+    for name, speed in speeds.items():
+        enrolled = f", {speed.enrolled} of {len(photos)} enrolled" if name.startswith("add") else ""
+        print(f"{name}: {speed.per_second:.1f}/s, {speed.cpu_ms:.1f} ms of processor time each{enrolled}")
+    for box, engine_alone in PAIRS:
+        ours, theirs = speeds[box], speeds[engine_alone]
+        print(f"{box}: {ours.per_second / theirs.per_second:.2f} of {engine_alone}; "
+              f"by processor time {theirs.cpu_ms / ours.cpu_ms:.2f}")  # fmt: skip
     if options.json:
-        options.json.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+        options.json.write_bytes(orjson.dumps(speeds, option=orjson.OPT_INDENT_2))
 
 
 if __name__ == "__main__":

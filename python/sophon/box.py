@@ -163,7 +163,7 @@ class Box:
 
         Raises SophonError: IMAGE_ERROR, IMAGE_TOO_LARGE, NO_FACE, LOW_QUALITY, FACE_TOO_SMALL or BAD_FEATURE.
         """
-        candidates = self._engine.enroll_candidates(load_photo(photo), level)
+        candidates = self._engine.enroll_candidates(load_photo(photo), level, only_checked=True)
         face, quality = _only_face(candidates)
         if quality.fails:
             code = Code.FACE_TOO_SMALL if quality.fails == ("face_size",) else Code.LOW_QUALITY
@@ -191,7 +191,7 @@ class Box:
         """Whether the person is enrolled with this very photograph, judged alike, by the present models."""
         with self._store.read() as snapshot:
             found = snapshot.people.enrolled_from(identity_id)
-        return found == EnrolledFrom(sha256(photo), level, self._engine.making_id)
+        return found is not None and found == EnrolledFrom(sha256(photo), level, self._engine.making_id)
 
     def enrol(self, transaction: Transaction, seq: int, enrolments: Sequence[Enrolment]) -> list[Enrolled]:
         """Add or overwrite people for command ``seq``, and say of each what became of it.

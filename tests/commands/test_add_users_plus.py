@@ -174,9 +174,9 @@ def test_an_unchanged_person_costs_no_analysis(
     analysed: list[str] = []
     judge = FaceEngine.enroll_candidates
 
-    def counting(self: FaceEngine, image: Any, level: str = "high") -> Any:
+    def counting(self: FaceEngine, image: Any, level: str, **options: Any) -> Any:
         analysed.append(level)
-        return judge(self, image, level)
+        return judge(self, image, level, **options)
 
     monkeypatch.setattr(FaceEngine, "enroll_candidates", counting)
     assert codes(rig.do(command)) == {"E1": 0}

@@ -106,6 +106,21 @@ def test_assessment_and_analysis_speak_of_the_same_face(engine: FaceEngine, port
     assert quality == engine.assess(portrait, "high")[0]
 
 
+@pytest.mark.parametrize("level", ["high", "custom", "middle", "low", "no"])
+def test_measuring_only_what_a_level_checks_ends_in_the_same_judgement(
+    engine: FaceEngine, portraits: Path, level: str
+) -> None:
+    for path in sorted(portraits.glob("people/*/*.jpg")):
+        photo = load_photo(path)
+        for image in (photo, np.ascontiguousarray(np.rot90(photo)), cv2.GaussianBlur(photo, None, 9)):
+            judged = engine.enroll_candidates(image, level, only_checked=True)
+            wholly = engine.enroll_candidates(image, level)
+            assert len(judged) == len(wholly)
+            for (face, quality), (same_face, same_quality) in zip(judged, wholly, strict=True):
+                np.testing.assert_array_equal(face.embedding, same_face.embedding)
+                assert (quality.fails, quality.success) == (same_quality.fails, same_quality.success)
+
+
 def test_one_engine_serves_many_threads(engine: FaceEngine, portraits: Path) -> None:
     photos = [load_photo(path) for path in sorted(portraits.glob("people/*/*.jpg"))]
     expected = [engine.analyze(photo) for photo in photos]

@@ -128,15 +128,18 @@ class FaceEngine:
         """
         return [candidate.quality for candidate in self.enroll_candidates(image, level)]
 
-    def enroll_candidates(self, image: PhotoSource, level: str = "high") -> list[EnrolmentCandidate]:
+    def enroll_candidates(
+        self, image: PhotoSource, level: str = "high", *, only_checked: bool = False
+    ) -> list[EnrolmentCandidate]:
         """Return every face of a photograph with its judgement, largest first: decoded and detected once for both.
 
-        Raises SophonError as `analyze` and `assess` do.
+        `only_checked`: leave out what the level doesn't check. The judgement is the same; of the values in `info` the pose
+        may be a rough one and the mask None. Raises SophonError as `analyze` and `assess` do.
         """
         limits = self._levels.limits(level)
         candidates = []
         for face, subject, statistics in self._faces(load_photo(image)):
-            info = self._meter.measure(subject, statistics)
+            info = self._meter.measure(subject, statistics, limits if only_checked else None)
             verdicts = limits.judge(info)
             success = tuple(verdict.item.value for verdict in verdicts if verdict.passed is True)
             fails = tuple(verdict.item.value for verdict in verdicts if verdict.passed is False)

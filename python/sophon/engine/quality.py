@@ -16,6 +16,7 @@ from sophon import _core
 from sophon.engine.alignment import ALIGNED_SIZE, Transform, box_transform, crop_into
 from sophon.engine.face import HeadPose, QualityInfo
 from sophon.engine.face_mesh import FaceMesh
+from sophon.engine.levels import Limits
 from sophon.engine.photo import Image
 from sophon.engine.sessions import Network
 
@@ -55,12 +56,20 @@ class QualityMeter:
         self._face_mesh = face_mesh
         self._mask = mask
 
-    def measure(self, face: Subject, statistics: _core.FaceStatistics) -> QualityInfo:
-        """Return the values of all items."""
-        mask = self._mask_probability(face)
+    def measure(
+        self, face: Subject, statistics: _core.FaceStatistics, checked_by: Limits | None = None
+    ) -> QualityInfo:
+        """Return the values of all items.
+
+        `checked_by`: ask no network for what these limits don't check; the pose is then that of `pose_from_landmarks`, the
+        mask None, and the mouth counts as visible. What they say of the values is the same.
+        """
+        asks_pose = checked_by is None or checked_by.headpose is not None
+        asks_mask = checked_by is None or checked_by.mask is not None or checked_by.occlusion
+        mask = self._mask_probability(face) if asks_mask else None
         return QualityInfo(
             face_size=float(shorter_side(head_box(face))),
-            headpose=self._head_pose(face),
+            headpose=self._head_pose(face) if asks_pose else pose_from_landmarks(face.landmarks),
             clarity=clarity(statistics),
             brightness=brightness(statistics),
             occlusion=(*visible_eyes(statistics), mask is None or mask <= 0.5),
