@@ -1,9 +1,10 @@
 // The clock on the wall, preloaded into a process: it is wrong by as many seconds as a file says, and may be set while
-// the process runs. Monotonic clocks go on as they do when a real clock is set.
+// the process runs; the kernel knows when. Monotonic clocks go on as they do when a real clock is set.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 
 #include <atomic>
 #include <cstdint>
@@ -38,6 +39,13 @@ int gettimeofday(timeval* now, void* /*zone*/) noexcept {
   const int result = clock_gettime(CLOCK_REALTIME, &precise);
   *now = {precise.tv_sec, precise.tv_nsec / 1000};
   return result;
+}
+
+// A clock that is wrong is one that nothing keeps in time.
+int adjtimex(timex* state) noexcept {
+  *state = {};
+  state->status = wrong_by() == 0 ? 0 : STA_UNSYNC;
+  return wrong_by() == 0 ? TIME_OK : TIME_ERROR;
 }
 
 time_t time(time_t* now) noexcept {

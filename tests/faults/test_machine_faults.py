@@ -133,6 +133,24 @@ def test_29_wall_clock_jumps(bench: FaultBench, tmp_path: Path, clock_library: P
     )
 
 
+@pytest.mark.parametrize("wrong_by", [0.0, -DAY])
+def test_29_the_box_knows_whether_its_clock_is_kept_in_time(
+    tmp_path: Path, clock_library: Path, wrong_by: float
+) -> None:
+    # Given a kernel that says so, or not
+    clock = WrongClock(tmp_path, clock_library)
+    clock.set_wrong_by(wrong_by)
+    question = "from sophon.wall_clock import is_known_unsynchronised as ask; print(ask())"
+    asked = subprocess.run(
+        [sys.executable, "-c", question],
+        env={**os.environ, **clock.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout == f"{wrong_by != 0}\n"
+
+
 @pytest.mark.parametrize(
     ("years", "reason"), [(-40, "certificate is not yet valid"), (40, "certificate has expired")]
 )

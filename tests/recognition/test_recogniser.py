@@ -19,8 +19,10 @@ from sophon.recognition import (
     RecogniserOptions,
     Sighting,
 )
+from sophon.recognition import recogniser as recogniser_module
 from sophon.recognition.in_view import Cooldown
-from sophon.store import DeviceRow, EventRow, EventsLimit, Store
+from sophon.reports.event_message import EventForm, event_message
+from sophon.store import DeviceRow, EventPictures, EventRow, EventsLimit, Store
 from tests.recognition.conftest import Enrol
 
 GATE = DeviceRow("10.0.0.7", "0", "north gate")
@@ -71,6 +73,20 @@ def test_someone_known_makes_an_event_with_pictures(
     assert pictures.face is not None
     assert max(load_photo(pictures.spot).shape) <= 1280
     assert len(watcher.recogniser._box.engine.analyze(pictures.face)) == 1
+
+
+@pytest.mark.parametrize("unsynchronised", [True, False])
+def test_an_event_whose_time_may_be_wrong_is_marked(
+    watcher: Watcher, enrol: Enrol, obama: Image, monkeypatch: pytest.MonkeyPatch, unsynchronised: bool
+) -> None:
+    # The machine's own clock can't be made right or wrong by a test; tests/faults asks a kernel that is played.
+    monkeypatch.setattr(recogniser_module, "is_known_unsynchronised", lambda: unsynchronised)
+    enrol("E1", ENROLLED)
+    watcher.recogniser.recognise(Capture.now(obama, GATE))
+    (event,) = watcher.events()
+    assert event.details.get("clock_unsynced", False) is unsynchronised
+    message = event_message(event, EventPictures(), None, EventForm("BOX"))
+    assert ("clock_unsynced" in message.ext_data.model_dump()) is unsynchronised
 
 
 def test_the_margin_is_how_far_the_next_best_person_is_below(

@@ -24,6 +24,7 @@ from sophon.recognition.event_log import EventLog
 from sophon.recognition.in_view import Cooldown, StrangersInView
 from sophon.recognition.pictures import picture_event
 from sophon.store import DeviceRow, EventPictures, EventRow, Store
+from sophon.wall_clock import is_known_unsynchronised
 
 # A decision this long after the capture is too late for a door.
 DEADLINE_S = 0.5
@@ -243,6 +244,8 @@ def _event(capture: Capture, decision: Decision, identity_id: str, quality: Face
         "score_margin": round(decision.margin, 4),
         "decision_ms": round(capture.age * 1000),
     }
+    if is_known_unsynchronised():
+        details["clock_unsynced"] = True
     return EventRow(
         at=capture.at,
         identity_id=identity_id,
