@@ -238,3 +238,31 @@ def test_keys_are_remembered_by_age_and_number(store: Store) -> None:
             inbox.finish(seq, state=state, code=0, result=b"{}", reason="", notify_path=None, at=number)
         assert inbox.forget(finished_before=8, keep_done=5, keep_dead=3) == 1 + 1
         assert inbox.counts() == {"dead": 3, "done": 5}
+
+
+def test_what_an_answered_command_held_is_not_there_any_more_and_soon_nowhere_on_disk(tmp_path: Path) -> None:
+    held = b"a face, base64 " * 10_000
+    with Store(tmp_path) as store:
+        with store.write() as transaction:
+            seq = transaction.inbox.add(
+                key="k",
+                lane=Lane.FIQA,
+                method="fiqa",
+                message_id=None,
+                body=held,
+                body_sha256=b"",
+                at=0,
+            )
+        # When it is answered
+        with store.write() as transaction:
+            transaction.inbox.finish(
+                seq, state=State.DONE, code=0, result=b"{}", reason="", notify_path=None, at=0
+            )
+            # Then it can't be had any more
+            assert transaction.inbox.body(seq) == b""
+            assert transaction.inbox.has_spent_bodies()
+        # And when the disk is scrubbed, then it is not there either
+        store.scrub()
+        assert all(held[:100] not in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+        with store.read() as snapshot:
+            assert not snapshot.inbox.has_spent_bodies()

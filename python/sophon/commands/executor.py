@@ -99,6 +99,7 @@ class Executor:
     def take_in_all(self, messages: Sequence[tuple[bytes, bool]], *, first_of_link: bool) -> list[int]:
         """File messages, each with whether it was redelivered, in one transaction; return the commands' numbers."""
         with self._store.write() as transaction:
+            transaction.inbox.drop_spent_bodies()
             return [
                 take_in(
                     transaction,
@@ -177,10 +178,12 @@ class Executor:
             pass
 
     def _scrub(self) -> None:
-        """Take what was deleted off the disk; that costs the same for one deletion as for many."""
+        """Take what was deleted, or is done with, off the disk; that costs the same for one command as for many."""
         if self._unscrubbed:
             self._store.scrub()
             self._unscrubbed = False
+        else:
+            self._store.drop_spent_bodies()
         self._scrubbed_at = time.monotonic()
 
     def _note(self, row: InboxRow, command: _Parsed, outcome: _Outcome) -> None:

@@ -299,6 +299,7 @@ class Store:
 
         Raises StoreUnavailableError if the disk is full.
         """
+        self.drop_spent_bodies()
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
             with (
@@ -377,8 +378,17 @@ class Store:
         with self._turn:
             return sorted(self._writer.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_schema"))
 
+    def drop_spent_bodies(self) -> None:
+        """Delete what answered commands held."""
+        with self.read() as snapshot:
+            if not snapshot.inbox.has_spent_bodies():
+                return
+        with self.write() as transaction:
+            transaction.inbox.drop_spent_bodies()
+
     def scrub(self) -> None:
         """Push deleted content out of the write-ahead log too, so that it is nowhere on disk."""
+        self.drop_spent_bodies()
         with self._turn:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

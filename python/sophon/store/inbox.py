@@ -86,7 +86,7 @@ def _row(values: tuple[object, ...]) -> InboxRow:
 
 
 class Inbox:
-    """The tables ``inbox`` and ``inbox_bodies``."""
+    """The tables ``inbox``, ``inbox_bodies`` and ``spent_bodies``."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -181,7 +181,10 @@ class Inbox:
 
     def body(self, seq: int) -> bytes:
         """What the message held; b"" once that is no longer kept."""
-        row = self._connection.execute("SELECT body FROM inbox_bodies WHERE seq = ?", (seq,)).fetchone()
+        row = self._connection.execute(
+            "SELECT body FROM inbox_bodies WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM spent_bodies WHERE seq = ?1)",
+            (seq,),
+        ).fetchone()
         return bytes(row[0]) if row else b""
 
     def claim(self, seq: int) -> int:
@@ -218,7 +221,7 @@ class Inbox:
         notify_path: str | None,
         at: int,
     ) -> int:
-        """It is answered with ``result``; the body, which may hold faces and names, is dropped.
+        """It is answered with ``result``; the body, which may hold faces and names, is spent.
 
         Returns how often the command came again before this.
         """
@@ -227,12 +230,25 @@ class Inbox:
             "WHERE seq = ? RETURNING repeats",
             (state.value, code, result, reason, notify_path, at, seq),
         ).fetchone()
-        self._connection.execute("DELETE FROM inbox_bodies WHERE seq = ?", (seq,))
+        self._connection.execute("INSERT OR IGNORE INTO spent_bodies VALUES (?)", (seq,))
         return int(row[0])
 
     def keep_body(self, seq: int, body: bytes) -> None:
         """Keep the body of a command that is set aside, to try it again or to look at."""
         self._connection.execute("INSERT OR REPLACE INTO inbox_bodies VALUES (?, ?)", (seq, body))
+        self._connection.execute("DELETE FROM spent_bodies WHERE seq = ?", (seq,))
+
+    def has_spent_bodies(self) -> bool:
+        """Whether there are bodies to drop."""
+        return self._connection.execute("SELECT 1 FROM spent_bodies LIMIT 1").fetchone() is not None
+
+    def drop_spent_bodies(self) -> None:
+        """Delete the bodies of commands that are answered.
+
+        Deleted pages are overwritten. Bodies that are added in the same transaction take them, so that they are written once.
+        """
+        self._connection.execute("DELETE FROM inbox_bodies WHERE seq IN (SELECT seq FROM spent_bodies)")
+        self._connection.execute("DELETE FROM spent_bodies")
 
     def result(self, seq: int) -> bytes:
         """How the command was answered."""

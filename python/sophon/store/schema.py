@@ -193,4 +193,9 @@ _V5 = """
 UPDATE settings SET value = '"mixed"' WHERE name = 'enrolment_photos' AND value = '"encrypt"';
 """
 
-MIGRATIONS = (_V1, _V2, _V3, _V4, _V5)
+# Bodies of answered commands wait here until they are deleted together: pages that the next ones take are written once.
+_V6 = """
+CREATE TABLE spent_bodies (seq INTEGER PRIMARY KEY REFERENCES inbox ON DELETE CASCADE);
+"""
+
+MIGRATIONS = (_V1, _V2, _V3, _V4, _V5, _V6)
