@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pika
 import pytest
 
 from sophon.contract import DeleteUsers, RabbitMq
 from sophon.mq import BrokerLines, LineOptions
 from sophon.mq import consumer as consumer_module
 from sophon.mq import lines as lines_module
-from sophon.mq.link import QueueState, Session
+from sophon.mq.link import RECEIVE_BYTES, BrokerAddress, Link, QueueState, Session
 from sophon.sim import BrokerNode, PlatformDesk
-from sophon.store import Store
+from sophon.store import Kind, Store
 
 
 class Inbox:
@@ -131,3 +132,56 @@ def test_a_consumer_that_the_broker_does_not_know_any_more_is_made_anew(
         wait_until(lambda: box.states["commands"].connections >= 2)
         desk.send(DeleteUsers(userid_list=[]))
         wait_until(lambda: len(inbox.bodies) == 1)
+
+
+def test_results_go_out_many_at_once_and_those_that_the_queue_refuses_stay(
+    tmp_path: Path, broker: BrokerNode, lines: RabbitMq
+) -> None:
+    # Given more results than their queue takes
+    policy = '{"max-length": 70, "overflow": "reject-publish"}'
+    queue = str(lines.upload_queue)
+    broker.ctl("set_policy", "-p", lines.upload_v_host, "full", f"^{queue}$", policy, "--apply-to", "queues")
+    bodies = [b"%d" % number for number in range(120)]
+    with Store(tmp_path) as store, store.write() as transaction:
+        for number, body in enumerate(bodies):
+            transaction.outbox.add(
+                message_id=f"id {number}", kind=Kind.RESULT, notify_path=None, body=body, at=0
+            )
+    with running(tmp_path, lines, Inbox()) as box, Store(tmp_path, exclusive=False) as store:
+        # When they are delivered, then each is either in the queue, once, or kept
+        wait_until(lambda: "refuses messages" in box.states["results"].reason)
+        with store.read() as snapshot:
+            kept = [row.body for row in snapshot.outbox.oldest([Kind.RESULT], 200)]
+        taken = fetched(lines, len(bodies) - len(kept))
+        assert sorted(taken + kept) == sorted(bodies)
+        assert taken[:50] == bodies[:50]
+        # And once there is room, the rest follows
+        broker.ctl("clear_policy", "-p", lines.upload_v_host, "full")
+        assert sorted(fetched(lines, len(kept))) == sorted(kept)
+
+
+def fetched(lines: RabbitMq, count: int) -> list[bytes]:
+    """The next results in their queue."""
+    credentials = pika.PlainCredentials(lines.login, lines.password.get_secret_value())
+    parameters = pika.ConnectionParameters(lines.host, int(lines.port), lines.upload_v_host, credentials)
+    with pika.BlockingConnection(parameters) as connection:
+        messages = connection.channel().consume(str(lines.upload_queue), auto_ack=True, inactivity_timeout=30)
+        return [body for _, (_, _, body) in zip(range(count), messages, strict=False) if body is not None]
+
+
+def test_large_messages_are_received_in_large_pieces(lines: RabbitMq) -> None:
+    """pika's own 4 KiB are an attribute that it does not promise: when it is renamed, this is noticed here."""
+    address = BrokerAddress(lines.host, int(lines.port), lines.login, lines.password, lines.v_host)
+    pieces: list[int] = []
+
+    def serve(session: Session) -> None:
+        transport = session._connection._impl._transport
+        assert "_MAX_RECV_BYTES" in dir(type(transport))
+        pieces.append(transport._MAX_RECV_BYTES)
+        session.wait(60)
+
+    link = Link("commands", [address], serve)
+    link.start()
+    wait_until(lambda: bool(pieces))
+    link.close()
+    assert pieces == [RECEIVE_BYTES]
