@@ -161,13 +161,19 @@ class Enroller:
                 taken = list(itertools.islice(candidates, self._window - len(under_way)))
                 more = bool(taken) and not stopping.is_set()
                 if more:
-                    under_way |= {self._pool.submit(self._prepare, one) for one in self._claim(seq, taken)}
+                    # Who is ready goes with it: of one short transaction those under way notice nothing.
+                    with self._store.write() as transaction:
+                        self._settle(transaction, seq, ready)
+                        claimed = self._claim(transaction, seq, taken)
+                    ready, committed_at = [], time.monotonic()
+                    under_way |= {self._pool.submit(self._prepare, one) for one in claimed}
             done, under_way = wait(under_way, timeout=GROUP_SECONDS, return_when=FIRST_COMPLETED)
             ready.extend(future.result() for future in done)
             now = time.monotonic()
             full = len(ready) >= GROUP_SIZE or sum(one.size for one in ready) >= GROUP_BYTES
             if ready and (full or now - committed_at >= GROUP_SECONDS or not under_way):
-                self._commit(seq, ready)
+                with self._store.write() as transaction:
+                    self._settle(transaction, seq, ready)
                 ready, committed_at = [], now
             if now - progress_at >= PROGRESS_SECONDS:
                 self._log_progress(seq)
@@ -203,10 +209,9 @@ class Enroller:
             code, detail = Code.REMOTE_SERVER_FAILED, f"the people can't be fetched: {error}"
             return {key: RefusedPerson(key, "", code, detail) for key in wanted}
 
-    def _claim(self, seq: int, candidates: list[_Candidate]) -> list[_Candidate]:
+    def _claim(self, transaction: Transaction, seq: int, candidates: list[_Candidate]) -> list[_Candidate]:
         """Count the attempt before a photograph is touched; drop who was superseded meanwhile."""
-        with self._store.write() as transaction:
-            claimed = transaction.batches.claim(seq, [one.item.position for one in candidates])
+        claimed = transaction.batches.claim(seq, [one.item.position for one in candidates])
         return [one for one in candidates if one.item.position in claimed]
 
     def _prepare(self, candidate: _Candidate) -> _Prepared:
@@ -250,22 +255,22 @@ class Enroller:
             face=face,
         )
 
-    def _commit(self, seq: int, prepared: list[_Prepared]) -> None:
+    def _settle(self, transaction: Transaction, seq: int, prepared: list[_Prepared]) -> None:
+        """Enrol who is ready and not superseded meanwhile, and note how it went with each."""
         # Where the gallery has room for some only, the command's first ones get it.
         prepared = sorted(prepared, key=lambda one: one.candidate.item.position)
-        with self._store.write() as transaction:
-            batches = transaction.batches
-            live = [one for one in prepared if batches.is_open(seq, one.candidate.item.position)]
-            wanted = [one.enrolment for one in live if one.enrolment is not None]
-            outcomes = iter(self._box.enrol(transaction, seq, wanted))
-            enrolled = 0
-            for one in live:
-                outcome = next(outcomes) if one.enrolment is not None else Enrolled(one.error)
-                enrolled += outcome.error is None
-                item, person = one.candidate.item, one.candidate.person
-                batches.settle(seq, _settled(item.position, item.identity_id, person.name, outcome))
-            transaction.counters.add("people_enrolled", enrolled)
-            transaction.counters.add("people_refused", len(live) - enrolled)
+        batches = transaction.batches
+        live = [one for one in prepared if batches.is_open(seq, one.candidate.item.position)]
+        wanted = [one.enrolment for one in live if one.enrolment is not None]
+        outcomes = iter(self._box.enrol(transaction, seq, wanted))
+        enrolled = 0
+        for one in live:
+            outcome = next(outcomes) if one.enrolment is not None else Enrolled(one.error)
+            enrolled += outcome.error is None
+            item, person = one.candidate.item, one.candidate.person
+            batches.settle(seq, _settled(item.position, item.identity_id, person.name, outcome))
+        transaction.counters.add("people_enrolled", enrolled)
+        transaction.counters.add("people_refused", len(live) - enrolled)
 
     def _finish(self, row: InboxRow, command: AddUsersPlus) -> None:
         with self._store.write() as transaction:
