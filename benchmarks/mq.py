@@ -4,8 +4,9 @@
 
 `accept`: messages from the queue to the inbox, on disk, and acknowledged, against pika's consume + acknowledge, which keeps
 nothing. `answer`: commands from the queue to confirmed results, everything on disk in between, against a pika client that
-consumes, publishes, waits for the confirmation and acknowledges (`bare answer`), and against publish + confirm of the small
-results alone (`bare publish`), for which nothing comes in. Then how long a fiqa command takes, with the networks' own time apart.
+consumes, publishes a small result, waits for the confirmation and acknowledges (`bare answer`); against publish + confirm of
+messages of that size (`bare publish`); and against publish + confirm of the small results alone, for which nothing comes in.
+Then how long a fiqa command takes, with the networks' own time apart.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,9 +39,16 @@ from sophon.sim.portraits import fetch_portraits
 from sophon.store import Store
 
 SIZES = {"1 KB": 1_000, "200 KB": 200_000}
+# Results are small, however large the command is.
+RESULT_BYTES = 300
 PREFETCH = 100
 #: What of ours is set against what of bare pika's.
-PAIRS = (("accept", "bare consume"), ("answer", "bare answer"), ("answer", "bare publish"))
+PAIRS = (
+    ("accept", "bare consume"),
+    ("answer", "bare answer"),
+    ("answer", "bare publish"),
+    ("answer", "bare publish, results"),
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Bench:
         """Messages per second, published persistent and mandatory, each confirmed."""
         channel = self._upload.channel()
         channel.confirm_delivery()
-        body = _result_like(size)
+        body = b"x" * size
         properties = pika.BasicProperties(delivery_mode=2)
         started = time.perf_counter()
         for _ in range(messages):
@@ -98,7 +107,7 @@ class Bench:
         channel, upload = self._client.channel(), self._upload.channel()
         channel.basic_qos(prefetch_count=PREFETCH)
         upload.confirm_delivery()
-        body = _result_like(size)
+        body = b"x" * RESULT_BYTES
         properties = pika.BasicProperties(delivery_mode=2)
         started = time.perf_counter()
         for taken, (method, _, _) in enumerate(channel.consume(self._lines.queue), start=1):
@@ -233,11 +242,6 @@ def _command(number: int, size: int) -> bytes:
     return orjson.dumps({**command, "memo": "x" * size})
 
 
-def _result_like(size: int) -> bytes:
-    """Results are small, however large the command is."""
-    return b"x" * min(size, 300)
-
-
 def _inbox(store: Store) -> int:
     with store.read() as snapshot:
         return sum(snapshot.inbox.counts().values())
@@ -271,17 +275,12 @@ def main() -> None:
         bench = Bench(node, engine)
         for name, size in SIZES.items():
             messages = options.messages if size < 100_000 else options.messages // 5
-            rates: dict[str, list[float]] = {
-                "bare consume": [],
-                "accept": [],
-                "bare publish": [],
-                "bare answer": [],
-                "answer": [],
-            }
+            rates: defaultdict[str, list[float]] = defaultdict(list)
             for _ in range(options.rounds):
                 rates["bare consume"].append(bench.bare_consume(messages, size))
                 rates["accept"].append(bench.accept(messages, size))
                 rates["bare publish"].append(bench.bare_publish(messages, size))
+                rates["bare publish, results"].append(bench.bare_publish(messages, RESULT_BYTES))
                 rates["bare answer"].append(bench.bare_answer(messages, size))
                 rates["answer"].append(bench.answer(messages, size))
             medians = {key: statistics.median(values) for key, values in rates.items()}

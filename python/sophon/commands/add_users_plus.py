@@ -91,6 +91,10 @@ class _Prepared:
     error: SophonError | None = None
 
     @property
+    def position(self) -> int:
+        return self.candidate.item.position
+
+    @property
     def size(self) -> int:
         face = self.enrolment.face if self.enrolment else None
         return len(face.photo) + len(face.crop) if face else 0
@@ -152,7 +156,7 @@ class Enroller:
 
     def _enrol_all(self, seq: int, command: AddUsersPlus, stopping: threading.Event) -> None:
         candidates = self._candidates(seq, command)
-        under_way: set[Future[_Prepared]] = set()
+        under_way: dict[Future[_Prepared], int] = {}
         ready: list[_Prepared] = []
         committed_at = progress_at = time.monotonic()
         more = True
@@ -161,14 +165,18 @@ class Enroller:
                 taken = list(itertools.islice(candidates, self._window - len(under_way)))
                 more = bool(taken) and not stopping.is_set()
                 if more:
-                    # Who is ready goes with it: of one short transaction those under way notice nothing.
+                    # Who is ready, and whose turn it is, goes with it: a long commit would let those under way run out.
+                    first = min(under_way.values(), default=sys.maxsize)
+                    in_turn = [one for one in ready if one.position < first]
                     with self._store.write() as transaction:
-                        self._settle(transaction, seq, ready)
+                        self._settle(transaction, seq, in_turn)
                         claimed = self._claim(transaction, seq, taken)
-                    ready, committed_at = [], time.monotonic()
-                    under_way |= {self._pool.submit(self._prepare, one) for one in claimed}
-            done, under_way = wait(under_way, timeout=GROUP_SECONDS, return_when=FIRST_COMPLETED)
-            ready.extend(future.result() for future in done)
+                    ready, committed_at = [one for one in ready if one.position >= first], time.monotonic()
+                    under_way |= {self._pool.submit(self._prepare, one): one.item.position for one in claimed}
+            done, _ = wait(under_way, timeout=GROUP_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                del under_way[future]
+                ready.append(future.result())
             now = time.monotonic()
             full = len(ready) >= GROUP_SIZE or sum(one.size for one in ready) >= GROUP_BYTES
             if ready and (full or now - committed_at >= GROUP_SECONDS or not under_way):
@@ -257,10 +265,10 @@ class Enroller:
 
     def _settle(self, transaction: Transaction, seq: int, prepared: list[_Prepared]) -> None:
         """Enrol who is ready and not superseded meanwhile, and note how it went with each."""
-        # Where the gallery has room for some only, the command's first ones get it.
-        prepared = sorted(prepared, key=lambda one: one.candidate.item.position)
+        # Where the gallery has room for some only, or two have one face, the command's first ones get it.
+        prepared = sorted(prepared, key=lambda one: one.position)
         batches = transaction.batches
-        live = [one for one in prepared if batches.is_open(seq, one.candidate.item.position)]
+        live = [one for one in prepared if batches.is_open(seq, one.position)]
         wanted = [one.enrolment for one in live if one.enrolment is not None]
         outcomes = iter(self._box.enrol(transaction, seq, wanted))
         enrolled = 0
