@@ -37,6 +37,8 @@ TROUBLE_BEFORE_ALARM_S = 60.0
 HEALTHY_AFTER_S = 60.0
 LINGER_S = 0.001
 WAIT_S = 0.5
+# The broker is given so long to confirm what is on its way when the box ends: what it does not is sent again after the next start.
+LAST_WORD_S = 2.0
 BATCH_BYTES = 8 << 20
 RECEIVE_BYTES = 64 << 10
 SHORTEST_PAUSE_S = 0.5
@@ -227,15 +229,18 @@ class Session:
     def publish(self, queue: str, messages: Sequence[tuple[bytes, str]]) -> Iterator[int]:
         """Send persistent messages, each with its id, to a queue; yield the place of each that the broker has.
 
-        All are on their way at once, so that they wait for the broker's disk together. Ends early if the link is about to
-        close. Raises UndeliverableError, once the broker has spoken on all, if it returned or refused any.
+        All are on their way at once, so that they wait for the broker's disk together. Once the link is about to close, a
+        broker that says nothing is not waited for. Raises UndeliverableError, once the broker has spoken on all, if it
+        returned or refused any.
         """
         if self._publishing is None:
             self._publishing = _Publishing(self._connection)
         publishing = self._publishing
         self.last_active = time.monotonic()
         publishing.send(queue, messages)
-        while publishing.on_their_way and not self.stopping:
+        while publishing.on_their_way:
+            if self.stopping and time.monotonic() - self.last_active > LAST_WORD_S:
+                return
             self._connection.process_data_events(WAIT_S)
             if confirmed := publishing.take_confirmed():
                 self.last_active = time.monotonic()
