@@ -78,3 +78,40 @@ def test_only_who_is_to_blame_is_refused_after_the_box_ended(
         assert [(one["userid"], one["code"]) for one in added["result"]["failed_users"]] == [("B", 50072)]
         assert judged["code"] == 50072
         rig.close()
+
+
+def test_a_box_that_ends_again_and_again_during_trials_refuses_nobody_for_that(
+    tmp_path: Path, engine: FaceEngine, client: PlatformClient, portraits: Path
+) -> None:
+    # Given a person and a photograph to judge, both claimed when the box ended
+    photo = encode_photo((portraits / "people" / "joe_biden" / "biden.jpg").read_bytes())
+    attempts_at_trial: list[int] = []
+
+    class Watched(Trial):
+        def survives(self, photo: bytes, level: str) -> bool:
+            # What would be on disk if the box ended now
+            with rig.store.read() as snapshot:
+                attempts_at_trial.extend(item.attempts for item in snapshot.batches.open_items(1, 10))
+                row = snapshot.inbox.by_seq(2)
+            assert row is not None
+            attempts_at_trial.append(row.attempts)
+            return super().survives(photo, level)
+
+    with Watched(None) as trial:
+        rig = Rig(tmp_path / "data", engine, client, trial=trial)
+        person = {"identity_id": "A", "reg_photo": photo, "info": {"name": "n"}}
+        rig.send({"method": "add_users_plus", "user_info_list": [person]})
+        rig.send({"method": "fiqa", "messageId": "f", "info": {"image_base64_str": photo}})
+        rig.executor.run_commands()
+        with rig.store.write() as transaction:
+            transaction.batches.claim(1, [0])
+            transaction.inbox.claim(2)
+        # When they are tried in another process, then that counts as no attempt while it lasts
+        rig.restart()
+        rig.executor.run_until_idle()
+        assert attempts_at_trial == [1, 1, 1]
+        # And both are done in the end
+        added, judged = rig.answers()
+        assert [one["userid"] for one in added["result"]["success_users"]] == ["A"]
+        assert judged["code"] == 0
+        rig.close()

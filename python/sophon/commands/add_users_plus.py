@@ -172,7 +172,9 @@ class Enroller:
                         self._settle(transaction, seq, in_turn)
                         claimed = self._claim(transaction, seq, taken)
                     ready, committed_at = [one for one in ready if one.position >= first], time.monotonic()
-                    under_way |= {self._pool.submit(self._prepare, one): one.item.position for one in claimed}
+                    under_way |= {
+                        self._pool.submit(self._prepare, seq, one): one.item.position for one in claimed
+                    }
             done, _ = wait(under_way, timeout=GROUP_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 del under_way[future]
@@ -222,7 +224,7 @@ class Enroller:
         claimed = transaction.batches.claim(seq, [one.item.position for one in candidates])
         return [one for one in candidates if one.item.position in claimed]
 
-    def _prepare(self, candidate: _Candidate) -> _Prepared:
+    def _prepare(self, seq: int, candidate: _Candidate) -> _Prepared:
         person = candidate.person
         try:
             if isinstance(person, RefusedPerson):
@@ -232,9 +234,7 @@ class Enroller:
                     Code.SERVER_PROCESS_FAILED,
                     f"the box ended {MAX_ATTEMPTS} times while it worked on this person",
                 )
-            return _Prepared(
-                candidate, enrolment=self._enrolment(person, suspect=candidate.item.attempts > 0)
-            )
+            return _Prepared(candidate, enrolment=self._enrolment(seq, candidate.item, person))
         except StoreUnavailableError:
             raise
         except SophonError as error:
@@ -244,15 +244,13 @@ class Enroller:
             failure = SophonError(Code.SERVER_PROCESS_FAILED, f"failed inside: {type(error).__name__}")
             return _Prepared(candidate, error=failure)
 
-    def _enrolment(self, person: Person, *, suspect: bool) -> Enrolment:
+    def _enrolment(self, seq: int, item: OpenItem, person: Person) -> Enrolment:
         level = person.quality_level
         photo = self._platform.fetch_photo(person)
         face = None
         if not self._box.stands_from(person.identity_id, photo, level):
-            if suspect and self._trial is not None and not self._trial.survives(photo, level):
-                raise SophonError(
-                    Code.SERVER_PROCESS_FAILED, "judging this photo ended the process that judged it"
-                )
+            if item.attempts > 0 and self._trial is not None:
+                self._try(self._trial, seq, item, photo, level)
             with self._analyses:
                 face = self._box.portrait(photo, level)
         return Enrolment(
@@ -262,6 +260,21 @@ class Enroller:
             permission_ids=tuple(person.info.permission_ids),
             face=face,
         )
+
+    def _try(self, trial: Trial, seq: int, item: OpenItem, photo: bytes, level: str) -> None:
+        """Let another process judge the photograph first; if the box ends meanwhile, that is no attempt of its own.
+
+        Raises SophonError where the other process ended.
+        """
+        with self._store.write() as transaction:
+            transaction.batches.uncount(seq, item.position)
+        survives = trial.survives(photo, level)
+        with self._store.write() as transaction:
+            transaction.batches.claim(seq, [item.position])
+        if not survives:
+            raise SophonError(
+                Code.SERVER_PROCESS_FAILED, "judging this photo ended the process that judged it"
+            )
 
     def _settle(self, transaction: Transaction, seq: int, prepared: list[_Prepared]) -> None:
         """Enrol who is ready and not superseded meanwhile, and note how it went with each."""

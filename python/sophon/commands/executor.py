@@ -165,7 +165,7 @@ class Executor:
             )
         else:
             assert isinstance(command, Fiqa)
-            outcome = self._assess(command, suspect=attempts > 1)
+            outcome = self._assess(row.seq, command, suspect=attempts > 1)
         with self._store.write() as transaction:
             self._answer_fiqa(transaction, row, command, outcome)
         _log_done(row, command, outcome, started)
@@ -251,14 +251,23 @@ class Executor:
             )
             return failure
 
-    def _assess(self, command: Fiqa, *, suspect: bool) -> Message | SophonError:
+    def _assess(self, seq: int, command: Fiqa, *, suspect: bool) -> Message | SophonError:
         try:
             photo = decode_photo(command.info.image_base64_str)
-            if suspect and self._trial is not None and not self._trial.survives(photo, command.level):
-                return SophonError(
-                    Code.SERVER_PROCESS_FAILED, "judging this photo ended the process that judged it"
-                )
+            if suspect and self._trial is not None:
+                # If the box ends while another process judges the photograph, that is no attempt of its own.
+                with self._store.write() as transaction:
+                    transaction.inbox.uncount_attempt(seq)
+                survives = self._trial.survives(photo, command.level)
+                with self._store.write() as transaction:
+                    transaction.inbox.count_attempt(seq)
+                if not survives:
+                    return SophonError(
+                        Code.SERVER_PROCESS_FAILED, "judging this photo ended the process that judged it"
+                    )
             return fiqa.execute(photo, command.level, self._box)
+        except StoreUnavailableError:
+            raise
         except SophonError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a request's edge: a defect is answered, not passed on

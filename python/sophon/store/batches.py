@@ -76,6 +76,12 @@ class Batches:
             ).rowcount
         }
 
+    def uncount(self, seq: int, position: int) -> None:
+        """Take one attempt back: what ends the process now does not speak against the photograph."""
+        self._connection.execute(
+            "UPDATE batch_items SET attempts = attempts - 1 WHERE seq = ? AND position = ?", (seq, position)
+        )
+
     def settle(self, seq: int, item: SettledItem) -> None:
         """Note how it went; the first outcome stays."""
         self._connection.execute(

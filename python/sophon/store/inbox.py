@@ -202,6 +202,10 @@ class Inbox:
         ).fetchone()
         return int(row[0])
 
+    def uncount_attempt(self, seq: int) -> None:
+        """Take one attempt back: what ends the process now does not speak against the command."""
+        self._connection.execute("UPDATE inbox SET attempts = attempts - 1 WHERE seq = ?", (seq,))
+
     def release_claims(self) -> None:
         """After a start nobody works on anything: what was running is new again."""
         self._connection.execute("UPDATE inbox SET state = 'new' WHERE state = 'running'")
