@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sophon.box import Box
-from sophon.commands import Enroller, Executor, Lanes
+from sophon.commands import Enroller, Executor, Incoming, Lanes
 from sophon.contract import Fiqa, FiqaRequest, RabbitMq, encode_photo
 from sophon.engine import FaceEngine
 from sophon.logs import configure_logs
@@ -195,6 +195,7 @@ def running_box(
         lines,
         LineOptions(client_name="bench", prefetch=PREFETCH),
         store,
+        read=Incoming.read,
         take_in=take_in,
         has_room=lambda: True,
         delivered=executor.delivered,

@@ -19,7 +19,7 @@ from sophon.api import Access, Analyses, ApiServer, Services, TlsFiles, guarded_
 from sophon.audit import AuditLog
 from sophon.box import Box
 from sophon.calibration import load_calibration
-from sophon.commands import Enroller, Executor, Lanes, Room, Trial, forget_names
+from sophon.commands import Enroller, Executor, Incoming, Lanes, Room, Trial, forget_names
 from sophon.config import Settings
 from sophon.contract import RabbitMq
 from sophon.engine import FaceEngine
@@ -299,6 +299,7 @@ class Daemon:
             login.rabbitmq,
             options,
             self._store,
+            read=Incoming.read,
             take_in=self._take_in,
             has_room=self._room.has_room,
             delivered=self._executor.delivered,
@@ -321,7 +322,7 @@ class Daemon:
             self._notifier.close()
             self._notifier = None
 
-    def _take_in(self, messages: Sequence[tuple[bytes, bool]], first_of_link: bool) -> list[int]:
+    def _take_in(self, messages: Sequence[Incoming], first_of_link: bool) -> list[int]:
         numbers = self._executor.take_in_all(messages, first_of_link=first_of_link)
         self._lanes.wake()
         # A repeated command is answered at once.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sophon.commands import Lanes
+from sophon.commands import Incoming, Lanes
 from sophon.contract import RabbitMq, encode_photo
 from sophon.engine import FaceEngine
 from sophon.models import ModelPack
@@ -130,6 +130,7 @@ def broker_lines(rig: Rig, lines: RabbitMq, prefetch: int) -> Iterator[BrokerLin
         lines,
         LineOptions(client_name="cuts", prefetch=prefetch),
         rig.store,
+        read=Incoming.read,
         take_in=lambda messages, first: rig.executor.take_in_all(messages, first_of_link=first),
         has_room=lambda: True,
         delivered=rig.executor.delivered,

@@ -49,6 +49,7 @@ def running(
             lines,
             LineOptions(client_name="test"),
             store,
+            read=lambda body, redelivered: (body, redelivered),
             take_in=inbox.take_in,
             has_room=has_room or inbox.room.is_set,
             delivered=lambda _numbers: set(),

@@ -3,9 +3,9 @@
 from sophon.commands.add_users_plus import Enroller, Platform
 from sophon.commands.executor import Executor
 from sophon.commands.forgetting import forget_names
-from sophon.commands.intake import Intake
+from sophon.commands.intake import Incoming, Intake
 from sophon.commands.lanes import Lanes
 from sophon.commands.room import Room
 from sophon.commands.trial import Trial
 
-__all__ = ["Enroller", "Executor", "Intake", "Lanes", "Platform", "Room", "Trial", "forget_names"]
+__all__ = ["Enroller", "Executor", "Incoming", "Intake", "Lanes", "Platform", "Room", "Trial", "forget_names"]

@@ -20,7 +20,7 @@ from sophon.box import Box
 from sophon.commands import add_users_plus, control_config, delete_users, fiqa, sync_permissions, wipe_data
 from sophon.commands.add_users_plus import Enroller
 from sophon.commands.answers import answer, answer_unread, is_delivered, set_aside
-from sophon.commands.intake import Intake, take_in
+from sophon.commands.intake import Incoming, Intake, take_in
 from sophon.commands.jobs import sender
 from sophon.commands.trial import Trial
 from sophon.contract import (
@@ -91,24 +91,17 @@ class Executor:
 
     def take_in(self, body: bytes, *, redelivered: bool = False, first_of_link: bool = False) -> Intake:
         """File one message on disk."""
+        message = Incoming.read(body, redelivered)
         with self._store.write() as transaction:
-            return take_in(
-                transaction, body, self.dev_sno, redelivered=redelivered, first_of_link=first_of_link
-            ).intake
+            return take_in(transaction, message, self.dev_sno, first_of_link=first_of_link).intake
 
-    def take_in_all(self, messages: Sequence[tuple[bytes, bool]], *, first_of_link: bool) -> list[int]:
-        """File messages, each with whether it was redelivered, in one transaction; return the commands' numbers."""
+    def take_in_all(self, messages: Sequence[Incoming], *, first_of_link: bool) -> list[int]:
+        """File messages in one transaction; return the commands' numbers."""
         with self._store.write() as transaction:
             transaction.inbox.drop_spent_bodies()
             return [
-                take_in(
-                    transaction,
-                    body,
-                    self.dev_sno,
-                    redelivered=redelivered,
-                    first_of_link=first_of_link and number == 0,
-                ).seq
-                for number, (body, redelivered) in enumerate(messages)
+                take_in(transaction, message, self.dev_sno, first_of_link=first_of_link and number == 0).seq
+                for number, message in enumerate(messages)
             ]
 
     def delivered(self, seqs: Sequence[int]) -> set[int]:

@@ -41,14 +41,24 @@ class Filed:
 
 
 @dataclass(frozen=True)
-class _Envelope:
-    """As much of a message as is needed to file it; the rest is checked when its turn comes."""
+class Incoming:
+    """A message, read as far as is needed to file it; the rest is checked when its turn comes."""
 
+    body: bytes
+    body_sha256: bytes
+    redelivered: bool
     method: str
     message_id: Any
 
+    @classmethod
+    def read(cls, body: bytes, redelivered: bool = False) -> Incoming:
+        """Read a message; one that can't be read has no method and no id."""
+        method, message_id = _read_envelope(body)
+        return cls(body, hashlib.sha256(body).digest(), redelivered, method, message_id)
+
     @property
     def lane(self) -> Lane:
+        """Which commands it waits for."""
         return Lane.FIQA if self.method == "fiqa" else Lane.COMMAND
 
     @property
@@ -60,12 +70,7 @@ class _Envelope:
 
 
 def take_in(
-    transaction: Transaction,
-    body: bytes,
-    dev_sno: str,
-    *,
-    redelivered: bool = False,
-    first_of_link: bool = False,
+    transaction: Transaction, message: Incoming, dev_sno: str, *, first_of_link: bool = False
 ) -> Filed:
     """File one message, in the order of the queue.
 
@@ -80,16 +85,15 @@ def take_in(
     One case can't be told from that: the platform repeats commands without and with a messageId in an order in which it
     sent them before, and the broker marks them as redelivered before they were ever filed. They are carried out then.
     """
-    body_sha256 = hashlib.sha256(body).digest()
-    envelope = _read_envelope(body)
-    id_digest = envelope.id_digest
+    body, body_sha256, redelivered = message.body, message.body_sha256, message.redelivered
+    id_digest = message.id_digest
     replays = None
     if id_digest is None:
         key = uuid.uuid4().hex
-        newest = transaction.inbox.newest(envelope.lane) if redelivered and first_of_link else None
+        newest = transaction.inbox.newest(message.lane) if redelivered and first_of_link else None
         if newest is not None and newest.message_id is None and newest.body_sha256 == body_sha256:
             return Filed(Intake.ABSORBED, newest.seq)
-        if redelivered and envelope.lane is Lane.COMMAND:
+        if redelivered and message.lane is Lane.COMMAND:
             replays = transaction.inbox.original_without_id(body_sha256, newest=REPLAY_WINDOW)
     else:
         key = f"{id_digest}:{body_sha256.hex()}"
@@ -101,14 +105,14 @@ def take_in(
             return Filed(Intake.REPEATED, known.seq)
         if transaction.inbox.has_key_prefix(f"{id_digest}:"):
             _log.warning(
-                "a messageId came again with another content; it is a new command", method=envelope.method
+                "a messageId came again with another content; it is a new command", method=message.method
             )
     refused = len(body) > MAX_COMMAND_BYTES
     seq = transaction.inbox.add(
         key=key,
-        lane=envelope.lane,
-        method=envelope.method,
-        message_id=None if id_digest is None else orjson.dumps(envelope.message_id).decode(),
+        lane=message.lane,
+        method=message.method,
+        message_id=None if id_digest is None else orjson.dumps(message.message_id).decode(),
         body=body[:EXCERPT_BYTES] if refused else body,
         body_sha256=body_sha256,
         at=_now_ms(),
@@ -123,13 +127,13 @@ def take_in(
     return Filed(Intake.NEW, seq)
 
 
-def _read_envelope(body: bytes) -> _Envelope:
+def _read_envelope(body: bytes) -> tuple[str, Any]:
     try:
         value = read_object(body, MAX_COMMAND_BYTES)
     except ValueError:
-        return _Envelope("", None)
+        return "", None
     method = value.get("method")
-    return _Envelope(method[:64] if isinstance(method, str) else "", value.get("messageId"))
+    return method[:64] if isinstance(method, str) else "", value.get("messageId")
 
 
 def _repeat(transaction: Transaction, known: InboxRow) -> None:

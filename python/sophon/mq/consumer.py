@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from typing import Any
 
 import structlog
 
@@ -21,8 +22,9 @@ _log = structlog.get_logger(__name__)
 class Consumer:
     """Serves a `Link`: takes the messages of one queue in, in order, as long as there is room for them.
 
-    ``take_in`` puts messages, each with whether it was redelivered, on disk, and gives each a number; ``has_room`` says
-    whether more may come. While there is no room, the consumer is cancelled and the broker keeps the messages.
+    ``read`` makes of a message's bytes, and whether it was redelivered, what ``take_in`` puts on disk, several at once, and
+    gives a number each; ``has_room`` says whether more may come. While there is no room, the consumer is cancelled and the
+    broker keeps the messages.
 
     A message is acknowledged when it is on disk. From a queue that others consume too (``delivered`` given) it is
     acknowledged when the platform has its answer: no consumer then takes more than it can answer, and if one dies for
@@ -34,13 +36,15 @@ class Consumer:
         queue: str,
         *,
         prepare: Callable[[Session], None],
-        take_in: Callable[[Sequence[tuple[bytes, bool]], bool], Sequence[int]],
+        read: Callable[[bytes, bool], Any],
+        take_in: Callable[[Sequence[Any], bool], Sequence[int]],
         has_room: Callable[[], bool],
         prefetch: int,
         delivered: Callable[[Sequence[int]], set[int]] | None = None,
     ) -> None:
         self._queue = queue
         self._prepare = prepare
+        self._read = read
         self._take_in = take_in
         self._has_room = has_room
         self._prefetch = prefetch
@@ -93,7 +97,7 @@ class Consumer:
         self, session: Session, filing: Executor, batch: list[Delivery], first_of_link: bool
     ) -> Sequence[int]:
         """Put a batch on disk; the connection lives on meanwhile, and the next batch comes in."""
-        future = filing.submit(self._take_in, [(one.body, one.redelivered) for one in batch], first_of_link)
+        future = filing.submit(self._take_in, [one.message for one in batch], first_of_link)
         future.add_done_callback(lambda _: session.wake())
         while not future.done():
             if session.has_batch:
@@ -105,7 +109,7 @@ class Consumer:
     def _start(self, session: Session) -> None:
         # What an earlier consumer held goes to whoever is next in the queue; its tags mean nothing any more.
         self._held.clear()
-        session.consume(self._queue, self._prefetch)
+        session.consume(self._queue, self._prefetch, self._read)
         self._consuming = True
 
     def _acknowledge_delivered(self, session: Session) -> None:

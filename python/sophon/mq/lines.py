@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -35,7 +36,7 @@ class LineOptions:
 class BrokerLines:
     """Owns the links of one login.
 
-    ``take_in`` puts messages on disk and numbers them, ``has_room`` says whether more may come, ``delivered`` which
+    ``read`` makes of a message's bytes, and whether it was redelivered, what ``take_in`` puts on disk and numbers, ``has_room`` says whether more may come, ``delivered`` which
     numbers are answered, ``on_trouble`` hears when other parameters may help.
     """
 
@@ -45,7 +46,8 @@ class BrokerLines:
         options: LineOptions,
         store: Store,
         *,
-        take_in: Callable[[Sequence[tuple[bytes, bool]], bool], Sequence[int]],
+        read: Callable[[bytes, bool], Any],
+        take_in: Callable[[Sequence[Any], bool], Sequence[int]],
         has_room: Callable[[], bool],
         delivered: Callable[[Sequence[int]], set[int]],
         on_trouble: Callable[[str], None],
@@ -53,6 +55,7 @@ class BrokerLines:
         self._parameters = parameters
         self._options = options
         self._store = store
+        self._read = read
         self._take_in = take_in
         self._has_room = has_room
         self._delivered = delivered
@@ -162,6 +165,7 @@ class BrokerLines:
             self._consumers[name] = consumer = Consumer(
                 queue,
                 prepare=prepare,
+                read=self._read,
                 take_in=self._take_in,
                 has_room=self._has_room,
                 prefetch=self._options.fiqa_prefetch if hold else self._options.prefetch,

@@ -91,10 +91,10 @@ class BrokerAddress:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message, to be acknowledged on the session it came by."""
+    """One message, as what it was read as, to be acknowledged on the session it came by; ``size`` in bytes."""
 
-    body: bytes
-    redelivered: bool
+    message: Any
+    size: int
     tag: int
     consumer: int
 
@@ -172,15 +172,19 @@ class Session:
         with self._throwaway_channel() as channel:
             channel.queue_bind(queue, exchange, routing_key)
 
-    def consume(self, queue: str, prefetch: int) -> None:
-        """Let the broker send messages, ``prefetch`` ahead of their acknowledgement."""
+    def consume(self, queue: str, prefetch: int, read: Callable[[bytes, bool], Any]) -> None:
+        """Let the broker send messages, ``prefetch`` ahead of their acknowledgement.
+
+        Each is read as it comes, from its bytes and whether it was redelivered, while others are put on disk.
+        """
         self._consumers += 1
         consumer = self._consumers
         channel = self._connection.channel()
         channel.basic_qos(prefetch_count=prefetch)
 
         def arrived(_channel: object, method: Any, _properties: object, body: bytes) -> None:
-            self._arrived.append(Delivery(body, bool(method.redelivered), method.delivery_tag, consumer))
+            message = read(body, bool(method.redelivered))
+            self._arrived.append(Delivery(message, len(body), method.delivery_tag, consumer))
             self._arrived_bytes += len(body)
 
         channel.basic_consume(queue, arrived)
@@ -200,7 +204,7 @@ class Session:
         if not self._consuming.consumer_tags:
             raise BrokerError("the broker has ended the consumer; was the queue deleted?")
         batch, self._arrived = self._arrived[:at_most], self._arrived[at_most:]
-        self._arrived_bytes = sum(len(one.body) for one in self._arrived)
+        self._arrived_bytes = sum(one.size for one in self._arrived)
         return batch
 
     @property
