@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from sophon.mq.link import Session
-from sophon.store import Kind, OutboxRow, Store
+from sophon.store import Kind, OutboxRow, Store, StoreUnavailableError
 
 GROUP = 50
 WAIT_S = 0.5
+PAUSE_S = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class Publisher:
@@ -50,7 +55,20 @@ class Publisher:
             confirmed.extend(rows[place].id for place in places)
         finally:
             if confirmed:
+                self._let_go(session, confirmed)
+
+    def _let_go(self, session: Session, confirmed: list[int]) -> None:
+        """Note what is delivered. A store that can't be written now is waited for, or all would be delivered again."""
+        noted = False
+        while not noted:
+            try:
                 with self._store.write() as transaction:
                     transaction.outbox.delivered(confirmed)
                     transaction.counters.add("results_published", len(confirmed))
-                self._delivered()
+                noted = True
+            except StoreUnavailableError as error:  # noqa: PERF203 - a try is a transaction
+                if session.stopping:
+                    raise
+                _log.warning("delivered results can't be noted", queue=self._queue, reason=str(error))
+                session.wait(PAUSE_S)
+        self._delivered()
