@@ -171,6 +171,7 @@ def test_a_box_that_encrypted_before_events_pictures_were_is_brought_up_to_date(
         store.convert_photos()
         with store.write() as transaction:  # as the version before left it
             transaction._connection.execute("UPDATE event_pictures SET spot = ?", (SCENE,))
+            transaction._connection.execute("DROP TABLE spent_bodies")
             transaction._connection.execute("PRAGMA user_version = 4")
     with Store(tmp_path, photos=keeping("encrypt")) as store:
         assert store.convert_photos()
