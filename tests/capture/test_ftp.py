@@ -137,10 +137,10 @@ def test_a_file_of_100_mb_is_cut_off(site: Site) -> None:
 
 
 def test_an_upload_is_slowed_down_to_its_limit(store: Store, box: Box, tmp_path: Path, photo: bytes) -> None:
-    """Given a limit of 256 KiB a second; when a picture of over 512 KiB comes as fast as the client can send it; then it
+    """Given a limit of 256 KiB a second; when a picture of 640 KiB comes as fast as the client can send it; then it
     takes over a second, and is taken whole."""
     site = Site(store, box, tmp_path / "ftp", bytes_per_second=256 << 10)
-    picture = photo + bytes((520 << 10) - len(photo))
+    picture = photo + bytes((640 << 10) - len(photo))
     with site.server, site.client() as client:
         started = time.monotonic()
         client.storbinary("STOR 1.jpg", io.BytesIO(picture))
