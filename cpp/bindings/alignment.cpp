@@ -28,11 +28,13 @@ DoubleArray bound_similarity_transform(const DoubleArray& source, const DoubleAr
 FloatArray bound_map_back(const DoubleArray& transform, const DoubleArray& points) {
   const Affine inverse = affine_of(transform).inverse();
   FloatArray result({points.shape(0), pybind11::ssize_t{2}});
-  float* target = result.mutable_data();
+  auto rows = result.mutable_unchecked<2>();
+  pybind11::ssize_t row = 0;
   for (const Point& point : points_of(points)) {
     const Point before = inverse(point);
-    *target++ = static_cast<float>(before.x);
-    *target++ = static_cast<float>(before.y);
+    rows(row, 0) = static_cast<float>(before.x);
+    rows(row, 1) = static_cast<float>(before.y);
+    ++row;
   }
   return result;
 }

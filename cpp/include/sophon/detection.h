@@ -38,8 +38,8 @@ void stretch(std::span<Detection> detections, float across, float down);
 // (intersection over union) is dropped. The result is ordered by score.
 std::vector<Detection> suppress_overlaps(std::span<const Detection> detections, float max_iou);
 
-// What is left after suppression, largest first. A face's landmarks are the mean, weighted by score, of all detections
-// whose boxes overlap its own by at least same_face_iou.
+// What is left after suppression, largest first (equally large ones: best score first). A face's landmarks are the
+// mean, weighted by score, of all detections whose boxes overlap its own by at least same_face_iou.
 std::vector<Detection> merge_detections(std::span<const Detection> detections, float max_iou, float same_face_iou);
 
 }  // namespace sophon

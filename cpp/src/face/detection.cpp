@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <functional>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -133,7 +132,9 @@ std::vector<Detection> merge_detections(std::span<const Detection> detections, f
                              [&](double sum) { return static_cast<float>(sum / weight); });
     }
   }
-  std::ranges::stable_sort(faces, std::ranges::greater(), area);
+  std::ranges::sort(faces, [](const Detection& a, const Detection& b) {
+    return area(a) != area(b) ? area(a) > area(b) : a.score > b.score;
+  });
   return faces;
 }
 
