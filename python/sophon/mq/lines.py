@@ -36,8 +36,9 @@ class LineOptions:
 class BrokerLines:
     """Owns the links of one login.
 
-    ``read`` makes of a message's bytes, and whether it was redelivered, what ``take_in`` puts on disk and numbers, ``has_room`` says whether more may come, ``delivered`` which
-    numbers are answered, ``on_trouble`` hears when other parameters may help.
+    ``read`` makes of a message's bytes, and of whether it was redelivered, what ``take_in`` puts on disk and numbers;
+    ``has_room`` says whether more may come, ``delivered`` which numbers are answered; ``on_trouble`` hears when other
+    parameters may help.
     """
 
     def __init__(
