@@ -223,10 +223,6 @@ void sum_rows(const ResizeJob& job, int y, float* sum) {
   }
 }
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wpsabi"  // nothing outside of this file is given a vector
-#endif
-
 // B, G, R and one value that does not count, so that a pixel is one load; two of them are the pixels of two target
 // rows.
 using Pixel = float __attribute__((vector_size(16)));
