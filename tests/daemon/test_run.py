@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,11 @@ def test_status_and_inbox_say_how_the_box_is(box: BoxProcess, desk: PlatformDesk
 @pytest.mark.slow
 def test_status_is_watched_until_it_is_interrupted(box: BoxProcess) -> None:
     command = [sys.executable, "-m", "sophon", "status", "--watch", "--json", "--data-dir", str(box.data_dir)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+    # A shell that runs the tests in the background has them, and their children, ignore the interrupt.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeds
+    ) as watching:
         assert watching.stdout is not None
         seen = [orjson.loads(watching.stdout.readline()) for _ in range(2)]
         watching.send_signal(signal.SIGINT)
