@@ -67,6 +67,7 @@ core-tests: .venv/ready-test
 	touch $@
 
 .venv/ready-bench: .venv/ready-run
+	.ci/system-packages bench
 	$(PIP) install -q --no-build-isolation -e '.[server,models,bench]'
 	touch $@
 

@@ -22,6 +22,7 @@ import contextlib
 import multiprocessing
 import os
 import resource
+import shutil
 import socket
 import statistics
 import subprocess
@@ -64,6 +65,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="per measurement")
     options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        parser.error("wrk is not installed; `make bench` installs it")
     # Both ends of every connection are this process's open files.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))

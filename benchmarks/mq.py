@@ -74,18 +74,7 @@ class Bench:
 
     def bare_consume(self, messages: int, size: int) -> float:
         """Messages per second, consumed and acknowledged one by one, as a simple consumer does."""
-        self._fill(messages, size)
-        channel = self._client.channel()
-        channel.basic_qos(prefetch_count=PREFETCH)
-        started = time.perf_counter()
-        for taken, (method, _, _) in enumerate(channel.consume(self._lines.queue), start=1):
-            channel.basic_ack(method.delivery_tag)
-            if taken == messages:
-                break
-        seconds = time.perf_counter() - started
-        channel.cancel()
-        channel.close()
-        return messages / seconds
+        return self._consume_bare(messages, size, lambda: None)
 
     def bare_publish(self, messages: int, size: int) -> float:
         """Messages per second, published persistent and mandatory, each confirmed."""
@@ -103,23 +92,32 @@ class Bench:
 
     def bare_answer(self, messages: int, size: int) -> float:
         """Messages per second, consumed, each answered with a result that is confirmed, and acknowledged then."""
-        self._fill(messages, size)
-        channel, upload = self._client.channel(), self._upload.channel()
-        channel.basic_qos(prefetch_count=PREFETCH)
+        upload = self._upload.channel()
         upload.confirm_delivery()
         body = b"x" * RESULT_BYTES
         properties = pika.BasicProperties(delivery_mode=2)
+
+        def answer() -> None:
+            upload.basic_publish("", self._lines.upload_queue, body, properties, mandatory=True)
+
+        rate = self._consume_bare(messages, size, answer)
+        upload.queue_purge(self._lines.upload_queue)
+        upload.close()
+        return rate
+
+    def _consume_bare(self, messages: int, size: int, answer: Callable[[], None]) -> float:
+        self._fill(messages, size)
+        channel = self._client.channel()
+        channel.basic_qos(prefetch_count=PREFETCH)
         started = time.perf_counter()
         for taken, (method, _, _) in enumerate(channel.consume(self._lines.queue), start=1):
-            upload.basic_publish("", self._lines.upload_queue, body, properties, mandatory=True)
+            answer()
             channel.basic_ack(method.delivery_tag)
             if taken == messages:
                 break
         seconds = time.perf_counter() - started
         channel.cancel()
         channel.close()
-        upload.queue_purge(self._lines.upload_queue)
-        upload.close()
         return messages / seconds
 
     def accept(self, messages: int, size: int) -> float:

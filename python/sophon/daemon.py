@@ -199,7 +199,6 @@ class Daemon:
             store=self._store,
             box=self._box,
             station=self,
-            # Twice: some of them wait for the store, and nobody at a door should wait behind those.
             analyses=analyses,
             models=ModelPack.load(settings.model_dir),
             pictures=settings.data_dir / "pictures",

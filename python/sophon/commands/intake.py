@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -44,7 +44,7 @@ class Filed:
 class Incoming:
     """A message, read as far as is needed to file it; the rest is checked when its turn comes."""
 
-    body: bytes
+    body: bytes = field(repr=False)
     body_sha256: bytes
     redelivered: bool
     method: str

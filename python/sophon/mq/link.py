@@ -326,6 +326,7 @@ class _Publishing:
         self._ids = [message_id for _, message_id in messages]
         self._confirmed.clear()
         self._returned.clear()
+        self.trouble = ""
         for place, (body, message_id) in enumerate(messages):
             properties = pika.BasicProperties(
                 message_id=message_id,
