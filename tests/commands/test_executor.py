@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,9 @@ import structlog
 from sophon.commands import Intake
 from sophon.contract import Person, RefusedPerson, encode_photo
 from sophon.engine import FaceEngine
+from sophon.erasure import find_bytes
 from sophon.errors import Code, SophonError
+from sophon.platform import PlatformClient
 from sophon.store import Kind, State
 from tests.commands.rig import Rig
 
@@ -417,6 +420,28 @@ def test_a_message_over_the_limit_is_answered_and_its_body_not_kept(rig: Rig) ->
     with rig.store.read() as snapshot:
         (row,) = snapshot.inbox.newest_first([State.DEAD], 9)
         assert len(snapshot.inbox.body(row.seq)) <= 256
+
+
+def test_whom_a_killed_box_had_deleted_is_nowhere_on_disk_soon_after_the_next_start(
+    rig: Rig, photo: str, tmp_path: Path, engine: FaceEngine, client: PlatformClient
+) -> None:
+    # given a box that is killed after a deletion, before it has scrubbed: its files as they are at that moment
+    rig.do(add(photo, "E1"))
+    with rig.store.read() as snapshot:
+        (row,) = snapshot.people.gallery(rig.box.engine.making_id)
+    embedding = row.embedding.tobytes()
+    rig.send(delete("E1"))
+    assert rig.executor.run_commands()
+    killed = tmp_path / "killed"
+    shutil.copytree(rig.data_dir, killed)
+    assert find_bytes(killed, embedding)
+    # when it starts again
+    again = Rig(killed, engine, client)
+    again.executor.run_until_idle()
+    # then
+    assert again.people() == set()
+    assert not find_bytes(killed, embedding)
+    again.close()
 
 
 def test_a_byte_order_mark_is_allowed(rig: Rig) -> None:

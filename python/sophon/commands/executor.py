@@ -81,7 +81,7 @@ class Executor:
         self._head = 0
         self._head_since = 0.0
         self._overtaken = 0
-        self._unscrubbed = False
+        self._unscrubbed = True  # a process that was killed may have left something
         self._scrubbed_at = time.monotonic()
 
     def recover(self) -> None:
