@@ -13,8 +13,9 @@
 namespace sophon {
 namespace {
 
-constexpr std::array<std::pair<Isa, std::string_view>, 6> kNames{{
+constexpr std::array<std::pair<Isa, std::string_view>, 7> kNames{{
     {Isa::baseline, "baseline"},
+    {Isa::sse4, "sse4"},
     {Isa::avx2, "avx2"},
     {Isa::avx512, "avx512"},
     {Isa::avx512vnni, "avx512vnni"},
@@ -23,7 +24,7 @@ constexpr std::array<std::pair<Isa, std::string_view>, 6> kNames{{
 }};
 
 #if defined(__x86_64__)
-constexpr std::array kCompiled{Isa::baseline, Isa::avx2, Isa::avx512, Isa::avx512vnni};
+constexpr std::array kCompiled{Isa::baseline, Isa::sse4, Isa::avx2, Isa::avx512, Isa::avx512vnni};
 #elif defined(__aarch64__)
 constexpr std::array kCompiled{Isa::baseline, Isa::neon, Isa::neondot};
 #else
@@ -62,6 +63,8 @@ bool cpu_supports(Isa isa) {
     case Isa::baseline:
       return true;
 #if defined(__x86_64__)
+    case Isa::sse4:
+      return __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1");
     case Isa::avx2:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case Isa::avx512:

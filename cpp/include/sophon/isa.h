@@ -9,9 +9,9 @@
 
 namespace sophon {
 
-// Ordered from the least to the most capable within one architecture. avx512vnni stands for VBMI as well: the CPUs with
-// both are all but the first with VNNI.
-enum class Isa : std::uint8_t { baseline, avx2, avx512, avx512vnni, neon, neondot };
+// Ordered from the least to the most capable within one architecture. sse4 is SSSE3 and SSE4.1, what the CPUs of small
+// boxes have. avx512vnni stands for VBMI as well: the CPUs with both are all but the first with VNNI.
+enum class Isa : std::uint8_t { baseline, sse4, avx2, avx512, avx512vnni, neon, neondot };
 
 std::string_view name(Isa isa);
 

@@ -19,6 +19,8 @@ constexpr int kMaxSamples = 4;
 simd::ImageKernels chosen_kernels() {
   switch (chosen_isa()) {
 #if defined(__x86_64__)
+    case Isa::sse4:
+      return simd::sse4::image_kernels();
     case Isa::avx2:
       return simd::avx2::image_kernels();
     case Isa::avx512:

@@ -7,6 +7,9 @@ namespace baseline {
 extern const MatchKernels match_kernels;
 }
 #if defined(__x86_64__)
+namespace sse4 {
+extern const MatchKernels match_kernels;
+}
 namespace avx2 {
 extern const MatchKernels match_kernels;
 }
@@ -28,6 +31,8 @@ extern const MatchKernels match_kernels;
 const MatchKernels& match_kernels(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
+    case Isa::sse4:
+      return sse4::match_kernels;
     case Isa::avx2:
       return avx2::match_kernels;
     case Isa::avx512:

@@ -49,7 +49,7 @@ struct ImageKernels {
 };
 
 #if defined(__x86_64__)
-#define SOPHON_FOR_EACH_KERNEL(use) use(baseline) use(avx2) use(avx512) use(avx512vnni)
+#define SOPHON_FOR_EACH_KERNEL(use) use(baseline) use(sse4) use(avx2) use(avx512) use(avx512vnni)
 #elif defined(__aarch64__)
 #define SOPHON_FOR_EACH_KERNEL(use) use(baseline) use(neon) use(neondot)
 #else

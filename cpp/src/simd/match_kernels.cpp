@@ -6,7 +6,9 @@
 // files.)
 #include "simd/match_kernels.h"
 
-#if defined(SOPHON_KERNEL_avx2) || defined(SOPHON_KERNEL_avx512) || defined(SOPHON_KERNEL_avx512vnni)
+#if defined(SOPHON_KERNEL_sse4)
+#include <smmintrin.h>
+#elif defined(SOPHON_KERNEL_avx2) || defined(SOPHON_KERNEL_avx512) || defined(SOPHON_KERNEL_avx512vnni)
 #include <immintrin.h>
 #elif defined(SOPHON_KERNEL_neon) || defined(SOPHON_KERNEL_neondot)
 #include <arm_neon.h>
@@ -167,6 +169,48 @@ inline void finish(const Sum (&sums)[kSums], std::int32_t* totals) {
   const __m256i fours = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(totals),
                    _mm_add_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1)));
+}
+
+inline void prefetch(const std::uint8_t* address) { _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0); }
+
+#elif defined(SOPHON_KERNEL_sse4)
+
+constexpr std::size_t kStep = 16;
+constexpr std::size_t kSums = 4;
+constexpr std::size_t kTileRows = 2;
+constexpr std::size_t kTileQueries = 2;
+
+using Sum = __m128i;
+struct Halves {
+  __m128i low;
+  __m128i high;
+};
+
+inline Sum zero() { return _mm_setzero_si128(); }
+
+inline Halves load_codes(const std::uint8_t* codes) {
+  const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+  const __m128i mask = _mm_set1_epi8(15);
+  const __m128i values = _mm_load_si128(reinterpret_cast<const __m128i*>(kShifted.of_code));
+  return {_mm_shuffle_epi8(values, _mm_and_si128(both, mask)),
+          _mm_shuffle_epi8(values, _mm_and_si128(_mm_srli_epi16(both, 4), mask))};
+}
+
+inline Halves load_query(const std::int8_t* low, const std::int8_t* high) {
+  return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)),
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(high))};
+}
+
+inline Sum add_products(Sum sum, const Halves& codes, const Halves& query) {
+  // 4 * 40 * 127 fits into 16 bits.
+  const __m128i pairs =
+      _mm_add_epi16(_mm_maddubs_epi16(codes.low, query.low), _mm_maddubs_epi16(codes.high, query.high));
+  return _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+}
+
+inline void finish(const Sum (&sums)[kSums], std::int32_t* totals) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(totals),
+                   _mm_hadd_epi32(_mm_hadd_epi32(sums[0], sums[1]), _mm_hadd_epi32(sums[2], sums[3])));
 }
 
 inline void prefetch(const std::uint8_t* address) { _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0); }
