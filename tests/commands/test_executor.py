@@ -129,11 +129,21 @@ def test_a_replay_after_a_repetition_revives_nobody_either(rig: Rig, photo: str)
     assert rig.people() == set()
 
 
-@pytest.mark.parametrize("message_id", [5, 1.5, True, ["a"], {"a": 1}, "x" * 10_000, "\u0000"])
+@pytest.mark.parametrize("message_id", [5, 1.5, True, ["a"], {"a": 1}, "x" * 10_000, "\u0000", "人"])
 def test_an_odd_message_id_is_echoed_as_sent_and_recognised(rig: Rig, message_id: Any) -> None:
     command = delete("E1", messageId=message_id)
     assert rig.do(command)["messageId"] == message_id
     assert rig.send(command) is Intake.REPEATED
+
+
+def test_a_message_id_that_no_float_holds_is_recognised(rig: Rig) -> None:
+    one, other = (
+        b'{"method": "delete_users", "userid_list": [], "messageId": %d}' % id_
+        for id_ in (10**30, 10**30 + 1)
+    )
+    assert [rig.send(body) for body in (one, other, one)] == [Intake.NEW, Intake.NEW, Intake.REPEATED]
+    rig.executor.run_until_idle()
+    assert [answer["code"] for answer in rig.answers()] == [0, 0, 0]
 
 
 def test_an_empty_message_id_is_echoed_and_null_is_absent(rig: Rig) -> None:
