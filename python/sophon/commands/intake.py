@@ -102,13 +102,13 @@ def take_in(
             replays = transaction.inbox.original_without_id(body_sha256, newest=REPLAY_WINDOW)
     else:
         key = f"{id_digest}:{body_sha256.hex()}"
-        known = transaction.inbox.by_key(key)
-        if known is not None:
-            _repeat(transaction, known)
-            if redelivered and transaction.inbox.is_overtaken_by_replay(known.seq):
-                _replay(transaction, known, body)
-            return Filed(Intake.REPEATED, known.seq)
         if transaction.inbox.has_key_prefix(f"{id_digest}:"):
+            known = transaction.inbox.by_key(key)
+            if known is not None:
+                _repeat(transaction, known)
+                if redelivered and transaction.inbox.is_overtaken_by_replay(known.seq):
+                    _replay(transaction, known, body)
+                return Filed(Intake.REPEATED, known.seq)
             _log.warning(
                 "a messageId came again with another content; it is a new command", method=message.method
             )
