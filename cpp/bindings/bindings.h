@@ -12,5 +12,6 @@ void bind_alignment(pybind11::module_& module);
 void bind_network_input(pybind11::module_& module);
 void bind_embedding(pybind11::module_& module);
 void bind_face_statistics(pybind11::module_& module);
+void bind_transparency(pybind11::module_& module);
 
 }  // namespace sophon::bindings

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, module) {
   sophon::bindings::bind_network_input(module);
   sophon::bindings::bind_embedding(module);
   sophon::bindings::bind_face_statistics(module);
+  sophon::bindings::bind_transparency(module);
 }

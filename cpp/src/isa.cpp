@@ -68,7 +68,7 @@ bool cpu_supports(Isa isa) {
       return cpu_supports(Isa::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     case Isa::avx512vnni:
-      return cpu_supports(Isa::avx512) && __builtin_cpu_supports("avx512vnni");
+      return cpu_supports(Isa::avx512) && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
 #elif defined(__aarch64__)
     case Isa::neon:
       return true;

@@ -45,7 +45,7 @@ struct Problem {
     std::int32_t product = 0;
     for (std::size_t i = 0; i < row_bytes; ++i) {
       const std::uint8_t byte = codes[row * row_bytes + i];
-      product += (byte % 16 - 8) * view.low[i] + (byte / 16 - 8) * view.high[i];
+      product += kCodeValues[byte % 16] * view.low[i] + kCodeValues[byte / 16] * view.high[i];
     }
     return std::bit_cast<float>(scales[row] << 16U) * (static_cast<float>(product) * view.scale);
   }

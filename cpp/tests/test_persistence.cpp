@@ -129,11 +129,14 @@ TEST_CASE("foreign, damaged, short and long files are refused") {
     damaged[place] = static_cast<char>(damaged[place] ^ 1);
     refused(damaged);
   }
-  auto newer = good;
-  newer[8] = 2;
-  seal(newer);
-  write(path, newer);
-  CHECK_THROWS_WITH_AS(ExactIndex::load(path), doctest::Contains("version 2"), BadFile);
+  for (const std::uint32_t version : {sophon::match::kFileVersion - 1, sophon::match::kFileVersion + 1}) {
+    auto other = good;
+    other[8] = static_cast<char>(version);
+    seal(other);
+    write(path, other);
+    const std::string named = "version " + std::to_string(version);
+    CHECK_THROWS_WITH_AS(ExactIndex::load(path), doctest::Contains(named.c_str()), BadFile);
+  }
   CHECK_THROWS_AS(ExactIndex::load(folder.file("none")), std::system_error);
 }
 

@@ -164,6 +164,9 @@ def warp_into(
 ) -> NDArray[np.uint8]:
     """As warp_crop without `smooth`, and writes (value - mean) * scale into `planes` (3, height, width) in BGR or RGB order."""
 
+def lay_over_white(bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A BGRA picture (height, width, 4), C-contiguous, as BGR (height, width, 3) over white."""
+
 def resize_into(image: NDArray[np.uint8], planes: NDArray[np.float32], height: int, width: int) -> None:
     """Write the picture, resized to height × width, into the top left of `planes` (3, h, w), zero elsewhere.
 

@@ -8,12 +8,15 @@ import sys
 from typing import Any
 
 # From glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 # A box has dozens of threads, most of them idle; by default each pair would fill an arena of its own with pictures.
 ARENAS = 2
-# What is larger, such as a picture, decoded or not, goes back to the system at once, and leaves no gap behind.
-LARGE_BYTES = 1 << 18
+# What is larger, such as the picture of a large photograph, goes back to the system at once, and leaves no gap behind.
+LARGE_BYTES = 16 << 20
+# What may lie free at an arena's end: most pictures find room there, and no page has to be fetched anew for them.
+FREE_BYTES = 32 << 20
 
 
 def give_memory_back() -> bool:
@@ -24,7 +27,8 @@ def give_memory_back() -> bool:
     mallopt = _c_function("mallopt")
     if mallopt is None:
         return False
-    return all(mallopt(*told) == 1 for told in ((_M_ARENA_MAX, ARENAS), (_M_MMAP_THRESHOLD, LARGE_BYTES)))
+    told = ((_M_ARENA_MAX, ARENAS), (_M_MMAP_THRESHOLD, LARGE_BYTES), (_M_TRIM_THRESHOLD, FREE_BYTES))
+    return all(mallopt(*parameter) == 1 for parameter in told)
 
 
 def trim_memory() -> bool:

@@ -150,6 +150,20 @@ def test_transparent_pixels_become_white() -> None:
         assert photo[5, 25].tolist() == [204, 204, 204]
 
 
+def test_each_value_of_each_transparency_is_rounded_to_the_nearest() -> None:
+    value, alpha = np.mgrid[0:256, 0:256].astype(np.uint8)
+    photo = load_photo(np.dstack([value, 255 - value, np.zeros_like(value), alpha]))
+    share = alpha / 255
+    for channel, pixels in enumerate((value, 255 - value, np.zeros_like(value))):
+        np.testing.assert_array_equal(photo[:, :, channel], np.round(pixels * share + 255 * (1 - share)))
+
+
+def test_a_view_with_transparency_is_laid_over_white_as_its_copy_is() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (40, 60, 4), np.uint8)
+    view = image[::-1, 5:50:2]
+    np.testing.assert_array_equal(load_photo(view), load_photo(view.copy()))
+
+
 def test_grey_and_sixteen_bit_pictures_become_bgr() -> None:
     grey = gradient()[:, :, 0]
     for source in (

@@ -9,7 +9,8 @@
 
 namespace sophon {
 
-// Ordered from the least to the most capable within one architecture.
+// Ordered from the least to the most capable within one architecture. avx512vnni stands for VBMI as well: the CPUs with
+// both are all but the first with VNNI.
 enum class Isa : std::uint8_t { baseline, avx2, avx512, avx512vnni, neon, neondot };
 
 std::string_view name(Isa isa);

@@ -19,13 +19,14 @@
 //    lose an absolute 1e-37 instead, which vanishes in the slack). Let A = |s·h|·|q'|, B = |t·l|·|q'|, R =
 //    error·weight: the true terms are at most these. Each product term passes 3 roundings, R one, and the sums two more
 //    for all of them, so E is off by at most ((1+u)^3 − 1)(A + B) + uR + ((1+u)^2 − 1)(1+u)^3·(A + B + R) < 5.01u·(A +
-//    B) + 3.01u·R. Sizes: pictures are no worse than the zero vector (quantise_row's codes are nearest ones, clipped
-//    towards zero), so error <= N + 2^-7 after rounding up to bfloat16, |s·h| <= |x| + error < 2.02 and |t·l| <=
-//    2·error < 2.04; |q − q'| <= sqrt(dim)/2·max|q|/127 <= 0.26 for dim <= 4096, so |q'| < 1.27, and weight, |q'|
-//    rounded up, too. With A < 2.57, B < 2.60, R < 1.30 the sum is below 5.01·5.17u + 3.01·1.30u < 30u.
+//    B) + 3.01u·R. Sizes: pictures are no worse than the zero vector, which quantise_row takes instead where they
+//    would be (its float sums, off by at most 2^-11, decide), so error <= N + 2^-6 after rounding up to bfloat16, |s·h|
+//    <= |x| + error < 2.02 and |t·l| <= 2·error < 2.04; |q − q'| <= sqrt(dim)/2·max|q|/127 <= 0.26 for dim <= 4096, so
+//    |q'| < 1.27, and weight, |q'| rounded up, too. With A < 2.57, B < 2.60, R < 1.30 the sum is below 5.01·5.17u
+//    + 3.01·1.30u < 30u.
 //
 // So S >= t implies E >= t − distance·N − (1 + 30)·2^-24 − 1e-12, and a row with E below that is not a hit. kSlack
-// takes 32·2^-24; the cut itself is rounded down. The integer products fit: |sum| <= 15·127·dim < 2^31 for dim <= 4096.
+// takes 32·2^-24; the cut itself is rounded down. The integer products fit: |sum| <= 40·127·dim < 2^31 for dim <= 4096.
 #pragma once
 
 #include <cmath>

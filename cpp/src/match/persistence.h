@@ -15,7 +15,7 @@
 
 namespace sophon::match {
 
-inline constexpr std::uint32_t kFileVersion = 1;
+inline constexpr std::uint32_t kFileVersion = 2;  // 1 had evenly spaced code values
 static_assert(std::endian::native == std::endian::little,
               "files are mapped as they are; big-endian needs a conversion");
 

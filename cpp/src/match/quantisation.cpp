@@ -9,8 +9,18 @@
 namespace sophon::match {
 namespace {
 
-constexpr float kLowest = -8.0F;
-constexpr float kHighest = 7.0F;
+using simd::kCodeValues;
+
+constexpr float kHighest = kCodeValues.back();
+
+// A code's value is nearest from here on.
+constexpr auto kStarts = [] {
+  std::array<float, kCodeValues.size() - 1> starts{};
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    starts[i] = static_cast<float>(kCodeValues[i] + kCodeValues[i + 1]) / 2;
+  }
+  return starts;
+}();
 
 // Sums of squares in double over at most a few thousand terms are off by less than this factor.
 constexpr double kSumSlack = 1.0 + 1e-12;
@@ -44,8 +54,17 @@ float nearest_integer(float value) {
   return (value + kShift) - kShift;
 }
 
-float code(float value, float inverse_scale) {
-  return std::clamp(nearest_integer(std::clamp(value * inverse_scale, kLowest, kHighest)), kLowest, kHighest);
+std::size_t nearest_code(float value) {
+  return static_cast<std::size_t>(std::ranges::count_if(kStarts, [=](float start) { return value >= start; }));
+}
+
+// The value of the nearest code. By steps and not by look-up, so that it vectorises.
+float nearest_code_value(float value) {
+  float nearest = kCodeValues.front();
+  for (std::size_t i = 0; i < kStarts.size(); ++i) {
+    nearest += value >= kStarts[i] ? static_cast<float>(kCodeValues[i + 1] - kCodeValues[i]) : 0.0F;
+  }
+  return nearest;
 }
 
 // How much of `values` the codes of this scale leave over, about. Lanes, so that it vectorises.
@@ -55,13 +74,13 @@ float squared_rest(std::span<const float> values, float scale) {
   std::array<float, kLanes> sums{};
   for (std::size_t i = 0; i + kLanes <= values.size(); i += kLanes) {
     for (std::size_t j = 0; j < kLanes; ++j) {
-      const float rest = values[i + j] - scale * code(values[i + j], inverse);
+      const float rest = values[i + j] - scale * nearest_code_value(values[i + j] * inverse);
       sums[j] += rest * rest;
     }
   }
   float sum = 0.0F;
   for (std::size_t i = values.size() / kLanes * kLanes; i < values.size(); ++i) {
-    const float rest = values[i] - scale * code(values[i], inverse);
+    const float rest = values[i] - scale * nearest_code_value(values[i] * inverse);
     sum += rest * rest;
   }
   for (const float lane : sums) {
@@ -71,12 +90,14 @@ float squared_rest(std::span<const float> values, float scale) {
 }
 
 // The scale whose codes leave the least over: from "the largest value is the last code" downwards, as long as cutting
-// the few largest values off pays for finer steps.
+// the few largest values off pays for finer steps. 0 where no picture at all leaves less over: no code's value is zero.
 float best_scale(std::span<const float> values) {
   constexpr int kMostSteps = 14;
   float largest = 0.0F;
+  float square = 0.0F;
   for (const float value : values) {
     largest = std::max(largest, std::abs(value));
+    square += value * value;
   }
   float best = bfloat16(largest / kHighest);
   if (best < std::numeric_limits<float>::min() * 256) {
@@ -92,26 +113,23 @@ float best_scale(std::span<const float> values) {
     best = scale;
     least = rest;
   }
-  return best;
+  return least < square ? best : 0.0F;
 }
 
 void pack(std::span<const float> values, float scale, std::span<std::uint8_t> bytes, std::span<float> rest) {
   const float inverse = scale == 0.0F ? 0.0F : 1.0F / scale;
-  std::ranges::fill(bytes, std::uint8_t{0x88});
+  std::ranges::fill(bytes, std::uint8_t{0});
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const float value = code(values[i], inverse);
+    const std::size_t code = nearest_code(values[i] * inverse);
     const auto place = code_place(i);
-    const auto half = static_cast<std::uint8_t>(static_cast<int>(value) + 8);
-    std::uint8_t& byte = bytes[place.byte];
-    byte = static_cast<std::uint8_t>(place.high ? (byte & 0x0FU) | static_cast<unsigned>(half) << 4U
-                                                : (byte & 0xF0U) | half);
-    rest[i] = values[i] - scale * value;
+    bytes[place.byte] |= static_cast<std::uint8_t>(place.high ? code << 4U : code);
+    rest[i] = values[i] - scale * kCodeValues[code];
   }
 }
 
-int unpacked(std::span<const std::uint8_t> bytes, std::size_t i) {
+std::int8_t unpacked(std::span<const std::uint8_t> bytes, std::size_t i) {
   const auto place = code_place(i);
-  return static_cast<int>(place.high ? bytes[place.byte] >> 4U : bytes[place.byte] & 15U) - 8;
+  return kCodeValues[place.high ? bytes[place.byte] >> 4U : bytes[place.byte] & 15U];
 }
 
 }  // namespace
@@ -154,7 +172,7 @@ QuantisedQuery quantise_query(std::span<const float> query) {
     const float value = std::clamp(nearest_integer(query[i] * inverse), -kLargestCode, kLargestCode);
     const auto place = code_place(i);
     result.codes[place.byte + (place.high ? half : 0)] = static_cast<std::int8_t>(value);
-    result.offset += 8 * static_cast<std::int32_t>(value);
+    result.offset += simd::kValueShift * static_cast<std::int32_t>(value);
     const double picture = static_cast<double>(scale) * static_cast<double>(value);
     picture_square += picture * picture;
     distance_square += (static_cast<double>(query[i]) - picture) * (static_cast<double>(query[i]) - picture);

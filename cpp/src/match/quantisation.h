@@ -1,7 +1,7 @@
-// Vectors as integers. A row x is s·h + t·l + rest, with four-bit codes h and l: s·h alone is the coarse picture of the
-// first pass, with l the picture is nearly eight bits fine, and the second pass reads l only. A query is one int8 code
-// per value. All that the bounds need is how far a picture is from its vector: that is measured, not modelled, so the
-// choice of the scales decides speed alone.
+// Vectors as integers. A row x is s·h + t·l + rest, h and l made of the values that simd::kCodeValues gives four-bit
+// codes: s·h alone is the coarse picture of the first pass, with l the picture is nearly eight bits fine, and the
+// second pass reads l only. A query is one int8 code per value. All that the bounds need is how far a picture is from
+// its vector: that is measured, not modelled, so the choice of the scales decides speed alone.
 #pragma once
 
 #include <cstddef>

@@ -17,6 +17,17 @@ namespace {
 
 constexpr std::size_t kPrefetchAhead = 2048;  // bytes
 
+// By code, over and over: the values as they are multiplied.
+struct ShiftedValues {
+  alignas(64) std::uint8_t of_code[64]{};
+  constexpr ShiftedValues() {
+    for (std::size_t i = 0; i < 64; ++i) {
+      of_code[i] = static_cast<std::uint8_t>(kCodeValues[i % 16] + kValueShift);
+    }
+  }
+};
+constexpr ShiftedValues kShifted;
+
 #if defined(SOPHON_KERNEL_avx512) || defined(SOPHON_KERNEL_avx512vnni)
 
 constexpr std::size_t kStep = 64;  // bytes of a row at a time
@@ -34,8 +45,15 @@ inline Sum zero() { return _mm512_setzero_si512(); }
 
 inline Halves load_codes(const std::uint8_t* codes) {
   const __m512i both = _mm512_loadu_si512(codes);
+  const __m512i values = _mm512_load_si512(kShifted.of_code);
+#if defined(SOPHON_KERNEL_avx512vnni)
+  // The look-up goes by six bits; the upper two don't matter, since the table repeats.
+  return {_mm512_permutexvar_epi8(both, values), _mm512_permutexvar_epi8(_mm512_srli_epi16(both, 4), values)};
+#else
   const __m512i mask = _mm512_set1_epi8(15);
-  return {_mm512_and_si512(both, mask), _mm512_and_si512(_mm512_srli_epi16(both, 4), mask)};
+  return {_mm512_shuffle_epi8(values, _mm512_and_si512(both, mask)),
+          _mm512_shuffle_epi8(values, _mm512_and_si512(_mm512_srli_epi16(both, 4), mask))};
+#endif
 }
 
 inline Halves load_query(const std::int8_t* low, const std::int8_t* high) {
@@ -46,7 +64,7 @@ inline Sum add_products(Sum sum, const Halves& codes, const Halves& query) {
 #if defined(SOPHON_KERNEL_avx512vnni)
   return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum, codes.low, query.low), codes.high, query.high);
 #else
-  // 4 * 15 * 127 fits into 16 bits.
+  // 4 * 40 * 127 fits into 16 bits.
   const __m512i pairs =
       _mm512_add_epi16(_mm512_maddubs_epi16(codes.low, query.low), _mm512_maddubs_epi16(codes.high, query.high));
   return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
@@ -75,8 +93,8 @@ inline __m512i totals(const Sum (&sums)[kSums]) {
 }
 
 inline __m512 scaled(__m512i products, __m512 query_scale, __m512i row_scales) {
-  const __m512 values = _mm512_castsi512_ps(_mm512_slli_epi32(row_scales, 16));
-  return _mm512_mul_ps(values, _mm512_mul_ps(_mm512_cvtepi32_ps(products), query_scale));
+  const __m512 scales = _mm512_castsi512_ps(_mm512_slli_epi32(row_scales, 16));
+  return _mm512_mul_ps(scales, _mm512_mul_ps(_mm512_cvtepi32_ps(products), query_scale));
 }
 
 inline void write_scores(const Sum (&sums)[kSums], const NibbleQuery& query, const RowScale* scales, float* scores) {
@@ -128,7 +146,9 @@ inline Sum zero() { return _mm256_setzero_si256(); }
 inline Halves load_codes(const std::uint8_t* codes) {
   const __m256i both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
   const __m256i mask = _mm256_set1_epi8(15);
-  return {_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16(both, 4), mask)};
+  const __m256i values = _mm256_load_si256(reinterpret_cast<const __m256i*>(kShifted.of_code));
+  return {_mm256_shuffle_epi8(values, _mm256_and_si256(both, mask)),
+          _mm256_shuffle_epi8(values, _mm256_and_si256(_mm256_srli_epi16(both, 4), mask))};
 }
 
 inline Halves load_query(const std::int8_t* low, const std::int8_t* high) {
@@ -137,7 +157,7 @@ inline Halves load_query(const std::int8_t* low, const std::int8_t* high) {
 }
 
 inline Sum add_products(Sum sum, const Halves& codes, const Halves& query) {
-  // 4 * 15 * 127 fits into 16 bits.
+  // 4 * 40 * 127 fits into 16 bits.
   const __m256i pairs =
       _mm256_add_epi16(_mm256_maddubs_epi16(codes.low, query.low), _mm256_maddubs_epi16(codes.high, query.high));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
@@ -168,7 +188,9 @@ inline Sum zero() { return vdupq_n_s32(0); }
 
 inline Halves load_codes(const std::uint8_t* codes) {
   const uint8x16_t both = vld1q_u8(codes);
-  return {vreinterpretq_s8_u8(vandq_u8(both, vdupq_n_u8(15))), vreinterpretq_s8_u8(vshrq_n_u8(both, 4))};
+  const uint8x16_t values = vld1q_u8(kShifted.of_code);
+  return {vreinterpretq_s8_u8(vqtbl1q_u8(values, vandq_u8(both, vdupq_n_u8(15)))),
+          vreinterpretq_s8_u8(vqtbl1q_u8(values, vshrq_n_u8(both, 4)))};
 }
 
 inline Halves load_query(const std::int8_t* low, const std::int8_t* high) { return {vld1q_s8(low), vld1q_s8(high)}; }
@@ -177,7 +199,7 @@ inline Sum add_products(Sum sum, const Halves& codes, const Halves& query) {
 #if defined(SOPHON_KERNEL_neondot)
   return vdotq_s32(vdotq_s32(sum, codes.low, query.low), codes.high, query.high);
 #else
-  // 4 * 15 * 127 fits into 16 bits.
+  // 4 * 40 * 127 fits into 16 bits.
   int16x8_t eights = vmull_s8(vget_low_s8(codes.low), vget_low_s8(query.low));
   eights = vmlal_s8(eights, vget_high_s8(codes.low), vget_high_s8(query.low));
   eights = vmlal_s8(eights, vget_low_s8(codes.high), vget_low_s8(query.high));
@@ -212,7 +234,7 @@ inline Halves load_query(const std::int8_t* low, const std::int8_t* high) { retu
 
 inline Sum add_products(Sum sum, Codes codes, const Halves& query) {
   for (std::size_t i = 0; i < kStep; ++i) {
-    sum += (codes[i] & 15) * query.low[i] + (codes[i] >> 4) * query.high[i];
+    sum += kShifted.of_code[codes[i] & 15] * query.low[i] + kShifted.of_code[codes[i] >> 4] * query.high[i];
   }
   return sum;
 }
@@ -224,12 +246,12 @@ inline void prefetch(const std::uint8_t* address) { __builtin_prefetch(address);
 #endif
 
 inline float as_float(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
-inline float code_value(RowScale scale) { return as_float(scale << 16); }
+inline float code_scale(RowScale scale) { return as_float(scale << 16); }
 inline float error(RowScale scale) { return as_float(scale & 0xFFFF0000U); }
 
 #if !defined(SOPHON_KERNEL_avx512) && !defined(SOPHON_KERNEL_avx512vnni)
 inline float scaled(std::int32_t product, const NibbleQuery& query, RowScale scale) {
-  return code_value(scale) * (static_cast<float>(product - query.offset) * query.scale);
+  return code_scale(scale) * (static_cast<float>(product - query.offset) * query.scale);
 }
 
 inline void write_scores(const Sum (&sums)[kSums], const NibbleQuery& query, const RowScale* scales, float* scores) {

@@ -1,6 +1,7 @@
 // The matcher's kernels: one set per instruction set, all with the same results, bit for bit.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -8,14 +9,21 @@
 
 namespace sophon::simd {
 
-// Rows of a plane of four-bit codes: byte b of a row holds two codes as code + 8, one in each half.
+// What the four-bit codes stand for: small integers near the sixteen values that picture a normal distribution best.
+// They are close together where most of a vector's values are, so that little is left over.
+inline constexpr std::array<std::int8_t, 16> kCodeValues{-20, -15, -12, -9, -7, -5, -3, -1, 1, 3, 5, 7, 9, 12, 15, 20};
+
+// Kernels multiply what is not negative.
+inline constexpr int kValueShift = 20;
+
+// Rows of a plane of four-bit codes: byte b of a row holds two codes, one in each half.
 struct NibblePlane {
   const std::uint8_t* codes;
   std::size_t row_bytes;  // a multiple of 32; 64 bytes after the last row may be read
 };
 
-// What a pass knows of a row: the value of a code, and how far the row's picture is from the row at most. Two
-// bfloat16: the value in the low half, the error in the high one.
+// What a pass knows of a row: the scale of its codes' values, and how far the row's picture is from the row at most.
+// Two bfloat16: the scale in the low half, the error in the high one.
 using RowScale = std::uint32_t;
 
 // A query's codes in the order of a row's bytes: those that meet the low halves and those that meet the high ones.
@@ -23,7 +31,7 @@ using RowScale = std::uint32_t;
 struct NibbleQuery {
   const std::int8_t* low;
   const std::int8_t* high;
-  std::int32_t offset;  // 8 * the sum of all codes: what storing code + 8 adds to every product
+  std::int32_t offset;  // kValueShift * the sum of all codes: what the shift adds to every product
   float scale;          // the value of a code
 };
 
@@ -42,7 +50,7 @@ struct MatchKernels {
   // gives the same bits.
   float (*exact_score)(const float* left, const float* right, std::size_t size);
 
-  // scores[i] = value of a code of row i * (the integer inner product of row i and the query * query.scale), in float.
+  // scores[i] = scale of row i * (the integer inner product of row i and the query * query.scale), in float.
   // `scales` are by place: scales[i] is row i's. They and `scores` have room for a multiple of 16.
   void (*nibble_scores)(const NibblePlane& plane, const RowScale* scales, const Rows& rows, const NibbleQuery& query,
                         float* scores);

@@ -123,10 +123,11 @@ class Enroller:
         self._people_per_fetch = people_per_fetch
         self._trial = trial
         self._audit = audit
-        self._window = downloads + analyses
+        self._window = downloads + analyses + 1
         self._pool = ThreadPoolExecutor(self._window, thread_name_prefix="enrol", initializer=_give_way)
         self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="fetch people")
-        self._analyses = threading.Semaphore(analyses)
+        # One more than there are cores for: while it waits for the interpreter, another computes.
+        self._analyses = threading.Semaphore(analyses + 1)
 
     def close(self) -> None:
         """End the threads; what is under way is carried on after the next start."""

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sophon import _core
 from sophon.engine.image_header import BadHeaderError, ImageHeader, parse_image_header
 from sophon.errors import Code, SophonError
 
@@ -115,17 +116,8 @@ def _as_bgr(pixels: NDArray[Any]) -> Image:
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
     if pixels.shape[2] == 4:
-        return _over_white(pixels)
+        return _core.lay_over_white(np.ascontiguousarray(pixels))
     return np.ascontiguousarray(pixels)
-
-
-def _over_white(pixels: NDArray[np.uint8]) -> Image:
-    """Lay a BGRA picture over white, row by row so that memory stays near the picture's own."""
-    result = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for row, target in zip(pixels, result, strict=True):
-        alpha = row[:, 3:].astype(np.uint16)
-        target[:] = (row[:, :3] * alpha + 255 * (255 - alpha) + 127) // 255
-    return result
 
 
 def _upright(image: Image, orientation: int) -> Image:
