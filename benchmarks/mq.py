@@ -42,6 +42,8 @@ SIZES = {"1 KB": 1_000, "200 KB": 200_000}
 # Results are small, however large the command is.
 RESULT_BYTES = 300
 PREFETCH = 100
+#: Of fewer, at 200 KB, too many would come in with the first group put on disk, from which on `accept` counts.
+FEWEST = 5 * 2 * PREFETCH
 #: What of ours is set against what of bare pika's.
 PAIRS = (
     ("accept", "bare consume"),
@@ -266,6 +268,8 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
+    if options.messages < FEWEST:
+        parser.error(f"--messages: at least {FEWEST} are needed to tell how many are accepted per second")
     configure_logs("warning")
     figures: dict[str, Any] = {}
     table = Table("size", "pika", "/s", "sophon", "/s", "ratio", title="medians of interleaved rounds")

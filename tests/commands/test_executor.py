@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ from sophon.engine import FaceEngine
 from sophon.erasure import find_bytes
 from sophon.errors import Code, SophonError
 from sophon.platform import PlatformClient
-from sophon.store import Kind, State
+from sophon.store import InboxRow, Kind, State, StoreUnavailableError
 from tests.commands.rig import Rig
 
 Json = dict[str, Any]
@@ -129,11 +130,21 @@ def test_a_replay_after_a_repetition_revives_nobody_either(rig: Rig, photo: str)
     assert rig.people() == set()
 
 
-@pytest.mark.parametrize("message_id", [5, 1.5, True, ["a"], {"a": 1}, "x" * 10_000, "\u0000"])
+@pytest.mark.parametrize("message_id", [5, 1.5, True, ["a"], {"a": 1}, "x" * 10_000, "\u0000", "人"])
 def test_an_odd_message_id_is_echoed_as_sent_and_recognised(rig: Rig, message_id: Any) -> None:
     command = delete("E1", messageId=message_id)
     assert rig.do(command)["messageId"] == message_id
     assert rig.send(command) is Intake.REPEATED
+
+
+def test_a_message_id_that_no_float_holds_is_recognised(rig: Rig) -> None:
+    one, other = (
+        b'{"method": "delete_users", "userid_list": [], "messageId": %d}' % id_
+        for id_ in (10**30, 10**30 + 1)
+    )
+    assert [rig.send(body) for body in (one, other, one)] == [Intake.NEW, Intake.NEW, Intake.REPEATED]
+    rig.executor.run_until_idle()
+    assert [answer["code"] for answer in rig.answers()] == [0, 0, 0]
 
 
 def test_an_empty_message_id_is_echoed_and_null_is_absent(rig: Rig) -> None:
@@ -457,7 +468,6 @@ def test_an_unknown_method_is_answered(rig: Rig, method: Any) -> None:
 
 def test_the_store_being_away_loses_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.send(delete("E1"))
-    from sophon.store import StoreUnavailableError
 
     def full(*_: object) -> set[str]:
         raise StoreUnavailableError("the disk is full")
@@ -470,6 +480,47 @@ def test_the_store_being_away_loses_nothing(rig: Rig, monkeypatch: pytest.Monkey
     assert rig.answers() == []
     rig.executor.run_until_idle()
     assert len(rig.answers()) == 1
+
+
+def test_a_photograph_judged_while_the_store_is_away_is_judged_again_without_a_restart(
+    rig: Rig, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sophon.store.database.BUSY_TIMEOUT_S", 0.05)
+    rig.store._recover()  # a writer with the short time-out
+    other = sqlite3.connect(rig.store.data_dir / "sophon.db", isolation_level=None)
+    times: list[int] = []
+    assess = rig.box.assess
+
+    def assess_and_lock(*args: Any) -> Any:
+        times.append(row().attempts)
+        if len(times) < 3:
+            other.execute("BEGIN IMMEDIATE")
+        return assess(*args)
+
+    def row() -> InboxRow:
+        with rig.store.read() as snapshot:
+            row = snapshot.inbox.by_seq(1)
+        assert row is not None
+        return row
+
+    # Given a command whose answer the store can't take, nor the one after that
+    monkeypatch.setattr(rig.box, "assess", assess_and_lock)
+    rig.send({"method": "fiqa", "messageId": "f", "info": {"image_base64_str": photo}})
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            rig.executor.run_fiqa()
+        # While it is away, nothing happens
+        with pytest.raises(StoreUnavailableError):
+            rig.executor.run_fiqa()
+        assert row().state is State.RUNNING
+        other.execute("ROLLBACK")
+    # When it is back, then the command is carried out, and the attempts in vain don't speak against it
+    rig.executor.run_until_idle()
+    (answer,) = rig.answers()
+    assert (answer["code"], answer["messageId"]) == (0, "f")
+    assert times == [1, 1, 1]
+    assert row().state is State.DONE
+    other.close()
 
 
 def test_each_command_leaves_one_line_with_its_id_duration_and_counts(rig: Rig, photo: str) -> None:

@@ -206,6 +206,9 @@ class FaultBench:
         assert self.ledger.missing == set()
         for message_id, copies in self.ledger.results.items():
             assert not message_id or len(set(copies)) == 1, f"results of {message_id} differ"
+        # Every command has an answer; those of copies may still be on their way.
+        with Store(self.box.data_dir, exclusive=False) as store:
+            wait_until(lambda: _owes_nothing(store), "all results delivered")
         assert self.box.terminate() == 0
         with Store(self.box.data_dir) as store, store.read() as snapshot:
             done = snapshot.counters.get("commands") + snapshot.counters.get("commands_set_aside")
@@ -223,6 +226,11 @@ class FaultBench:
         for secret in (self.lines.password.get_secret_value(), self.platform.token, self.photo[:60]):
             assert secret not in log
         assert "Traceback" not in log
+
+
+def _owes_nothing(store: Store) -> bool:
+    with store.read() as snapshot:
+        return snapshot.outbox.counts() == {}
 
 
 def _expected(ledger: Ledger) -> tuple[set[str], dict[str, str]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -81,6 +82,8 @@ class Executor:
         self._head = 0
         self._head_since = 0.0
         self._overtaken = 0
+        # fiqa commands that the store could not take the answers of, and their attempts before that one
+        self._unanswered: dict[int, int] = {}
         self._unscrubbed = True  # a process that was killed may have left something
         self._scrubbed_at = time.monotonic()
 
@@ -139,6 +142,7 @@ class Executor:
     def run_fiqa(self) -> bool:
         """Carry out the oldest fiqa command; False if there is none."""
         with self._store.write() as transaction:
+            self._put_back_unanswered(transaction)
             rows = transaction.inbox.oldest_new(Lane.FIQA, 1)
             if not rows:
                 return False
@@ -146,6 +150,27 @@ class Executor:
             # The attempt is on disk before the photograph is touched: one that ends the process is counted.
             attempts = transaction.inbox.claim(row.seq)
             body = transaction.inbox.body(row.seq)
+        try:
+            self._judge(row, body, attempts)
+        except StoreUnavailableError:
+            self._unanswered[row.seq] = attempts - 1
+            raise
+        return True
+
+    def run_until_idle(self) -> None:
+        """Carry out everything there is, in this thread."""
+        never = threading.Event()
+        while self.run_commands() or self.run_enrolment(never) or self.run_fiqa():
+            pass
+
+    def _put_back_unanswered(self, transaction: Transaction) -> None:
+        """The store is back: what it could not take the answers of is carried out again, and no attempt is counted."""
+        for seq, attempts in list(self._unanswered.items()):
+            transaction.inbox.release_claim(seq, attempts=attempts)
+            transaction.after_commit(partial(self._unanswered.pop, seq, None))
+
+    def _judge(self, row: InboxRow, body: bytes, attempts: int) -> None:
+        """Carry out a claimed fiqa command, and answer it."""
         started = time.monotonic()
         command = _parse(body)
         outcome: Message | SophonError
@@ -162,13 +187,6 @@ class Executor:
         with self._store.write() as transaction:
             self._answer_fiqa(transaction, row, command, outcome)
         _log_done(row, command, outcome, started)
-        return True
-
-    def run_until_idle(self) -> None:
-        """Carry out everything there is, in this thread."""
-        never = threading.Event()
-        while self.run_commands() or self.run_enrolment(never) or self.run_fiqa():
-            pass
 
     def _scrub(self) -> None:
         """Take what was deleted, or is done with, off the disk; that costs the same for one command as for many."""

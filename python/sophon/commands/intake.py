@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-import orjson
 import structlog
+from pydantic_core import to_json
 
 from sophon.commands.answers import EXCERPT_BYTES, answer_again, answer_unread
-from sophon.contract import ContractError
-from sophon.contract.json_body import MAX_COMMAND_BYTES, read_object
+from sophon.contract import ContractError, Envelope, read_envelope
+from sophon.contract.json_body import MAX_COMMAND_BYTES
 from sophon.store import InboxRow, Lane, State, Transaction
 
 # More than are ever on their way without an acknowledgement: a copy's original is among so many newest commands.
@@ -42,19 +42,26 @@ class Filed:
 
 @dataclass(frozen=True)
 class Incoming:
-    """A message, read as far as is needed to file it; the rest is checked when its turn comes."""
+    """A message, read as far as is needed to file it; the rest is checked when its turn comes.
+
+    ``message_id`` is the platform's id as JSON text; None if there is none, or an empty one.
+    """
 
     body: bytes = field(repr=False)
     body_sha256: bytes
     redelivered: bool
     method: str
-    message_id: Any
+    message_id: str | None
 
     @classmethod
     def read(cls, body: bytes, redelivered: bool = False) -> Incoming:
         """Read a message; one that can't be read has no method and no id."""
-        method, message_id = _read_envelope(body)
-        return cls(body, hashlib.sha256(body).digest(), redelivered, method, message_id)
+        try:
+            envelope = read_envelope(body)
+        except ValueError:
+            envelope = Envelope()
+        method = envelope.method[:64] if isinstance(envelope.method, str) else ""
+        return cls(body, hashlib.sha256(body).digest(), redelivered, method, _id_text(envelope.message_id))
 
     @property
     def lane(self) -> Lane:
@@ -63,10 +70,8 @@ class Incoming:
 
     @property
     def id_digest(self) -> str | None:
-        """Stands for the messageId, whatever its length; None if there is none, or an empty one."""
-        if self.message_id is None or self.message_id == "":
-            return None
-        return hashlib.sha256(orjson.dumps(self.message_id)).hexdigest()
+        """Stands for the messageId, whatever its length."""
+        return None if self.message_id is None else hashlib.sha256(self.message_id.encode()).hexdigest()
 
 
 def take_in(
@@ -97,13 +102,13 @@ def take_in(
             replays = transaction.inbox.original_without_id(body_sha256, newest=REPLAY_WINDOW)
     else:
         key = f"{id_digest}:{body_sha256.hex()}"
-        known = transaction.inbox.by_key(key)
-        if known is not None:
-            _repeat(transaction, known)
-            if redelivered and transaction.inbox.is_overtaken_by_replay(known.seq):
-                _replay(transaction, known, body)
-            return Filed(Intake.REPEATED, known.seq)
         if transaction.inbox.has_key_prefix(f"{id_digest}:"):
+            known = transaction.inbox.by_key(key)
+            if known is not None:
+                _repeat(transaction, known)
+                if redelivered and transaction.inbox.is_overtaken_by_replay(known.seq):
+                    _replay(transaction, known, body)
+                return Filed(Intake.REPEATED, known.seq)
             _log.warning(
                 "a messageId came again with another content; it is a new command", method=message.method
             )
@@ -112,7 +117,7 @@ def take_in(
         key=key,
         lane=message.lane,
         method=message.method,
-        message_id=None if id_digest is None else orjson.dumps(message.message_id).decode(),
+        message_id=message.message_id,
         body=body[:EXCERPT_BYTES] if refused else body,
         body_sha256=body_sha256,
         at=_now_ms(),
@@ -127,13 +132,8 @@ def take_in(
     return Filed(Intake.NEW, seq)
 
 
-def _read_envelope(body: bytes) -> tuple[str, Any]:
-    try:
-        value = read_object(body, MAX_COMMAND_BYTES)
-    except ValueError:
-        return "", None
-    method = value.get("method")
-    return method[:64] if isinstance(method, str) else "", value.get("messageId")
+def _id_text(message_id: Any) -> str | None:
+    return None if message_id in (None, "") else to_json(message_id, inf_nan_mode="null").decode()
 
 
 def _repeat(transaction: Transaction, known: InboxRow) -> None:

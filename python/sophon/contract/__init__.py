@@ -6,6 +6,7 @@ from sophon.contract.commands import (
     Command,
     ControlConfig,
     DeleteUsers,
+    Envelope,
     ExtendParams,
     Fiqa,
     FiqaRequest,
@@ -17,6 +18,7 @@ from sophon.contract.commands import (
     WipeData,
     WipeOptions,
     parse_command,
+    read_envelope,
 )
 from sophon.contract.devices import Acknowledgement, Device, DeviceList, DeviceOperation
 from sophon.contract.events import Event, EventData
@@ -65,6 +67,7 @@ __all__ = [
     "DeviceList",
     "DeviceOperation",
     "DeviceStatus",
+    "Envelope",
     "ErrorDetails",
     "ErrorResponse",
     "Event",
@@ -110,6 +113,7 @@ __all__ = [
     "parse_login",
     "parse_people",
     "parse_result",
+    "read_envelope",
     "succeeded",
     "wire_name",
 ]

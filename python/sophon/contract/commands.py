@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from sophon.contract.fiqa import FiqaLevel
 from sophon.contract.ids import Id, has_control_characters
-from sophon.contract.json_body import MAX_COMMAND_BYTES, read_object
+from sophon.contract.json_body import MAX_COMMAND_BYTES, bounded, read_object
 from sophon.contract.message import Flag, Message, Number
 from sophon.contract.people import Name, Person, RefusedPerson, read_person, read_wanted_id
 from sophon.contract.problems import ContractError, describe
@@ -282,6 +282,24 @@ COMMANDS: dict[str, type[Command]] = {
     "fiqa": Fiqa,
     "control_config": ControlConfig,
 }
+
+
+class Envelope(BaseModel):
+    """What a command is filed by, whatever its values are; they are checked when its turn comes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    method: Any = None
+    message_id: Any = Field(default=None, alias="messageId")
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Read what a command is filed by. Nothing else becomes an object of its own, least of all a photograph's text.
+
+    Raises:
+        ValueError: if the body is too large, or no JSON object.
+    """
+    return Envelope.model_validate_json(bounded(body, MAX_COMMAND_BYTES))
 
 
 def parse_command(body: bytes) -> Command:

@@ -14,6 +14,17 @@ MAX_DEPTH = 64
 _BOM = b"\xef\xbb\xbf"
 
 
+def bounded(body: bytes, max_bytes: int) -> bytes:
+    """The JSON text in a body, without a byte order mark.
+
+    Raises:
+        ValueError: if the body is larger than ``max_bytes``.
+    """
+    if len(body) > max_bytes:
+        raise ValueError(f"is larger than {max_bytes // 2**20} MiB")
+    return body.removeprefix(_BOM)
+
+
 def read_object(body: bytes, max_bytes: int) -> dict[str, Any]:
     """Read one JSON object of at most ``max_bytes``.
 
@@ -22,10 +33,8 @@ def read_object(body: bytes, max_bytes: int) -> dict[str, Any]:
     Raises:
         ValueError: with a sentence that says what is wrong with the bytes.
     """
-    if len(body) > max_bytes:
-        raise ValueError(f"is larger than {max_bytes // 2**20} MiB")
     try:
-        value = orjson.loads(body.removeprefix(_BOM))
+        value = orjson.loads(bounded(body, max_bytes))
     except orjson.JSONDecodeError as error:
         raise ValueError(f"is not JSON in UTF-8: {error.msg} at character {error.pos}") from None
     if not isinstance(value, dict):

@@ -206,6 +206,13 @@ class Inbox:
         """Take one attempt back: what ends the process now does not speak against the command."""
         self._connection.execute("UPDATE inbox SET attempts = attempts - 1 WHERE seq = ?", (seq,))
 
+    def release_claim(self, seq: int, *, attempts: int) -> None:
+        """Put back one command, if it is still claimed, with ``attempts`` counted."""
+        self._connection.execute(
+            "UPDATE inbox SET state = 'new', attempts = ? WHERE seq = ? AND state = 'running'",
+            (attempts, seq),
+        )
+
     def release_claims(self) -> None:
         """After a start nobody works on anything: what was running is new again."""
         self._connection.execute("UPDATE inbox SET state = 'new' WHERE state = 'running'")
