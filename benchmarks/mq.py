@@ -41,7 +41,7 @@ from sophon.store import Store
 SIZES = {"1 KB": 1_000, "200 KB": 200_000}
 # Results are small, however large the command is.
 RESULT_BYTES = 300
-PREFETCH = 100
+PREFETCH = 200
 #: Of fewer, at 200 KB, too many would come in with the first group put on disk, from which on `accept` counts.
 FEWEST = 5 * 2 * PREFETCH
 #: What of ours is set against what of bare pika's.

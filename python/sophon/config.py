@@ -135,7 +135,7 @@ class Settings(BaseModel):
         description="The authority that signed the certificate of a platform at https; by default the system's.",
     )
     prefetch: int = Field(
-        default=100,
+        default=200,
         ge=1,
         le=1000,
         description="How many messages the broker may send ahead of their acknowledgement.",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
-import uuid
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -94,7 +94,7 @@ def take_in(
     id_digest = message.id_digest
     replays = None
     if id_digest is None:
-        key = uuid.uuid4().hex
+        key = secrets.token_hex(16)
         newest = transaction.inbox.newest(message.lane) if redelivered and first_of_link else None
         if newest is not None and newest.message_id is None and newest.body_sha256 == body_sha256:
             return Filed(Intake.ABSORBED, newest.seq)
@@ -148,7 +148,7 @@ def _replay(transaction: Transaction, known: InboxRow, body: bytes) -> None:
     if known.state is State.DEAD:
         return
     transaction.inbox.add(
-        key=f"{known.key}:{uuid.uuid4().hex}",
+        key=f"{known.key}:{secrets.token_hex(16)}",
         lane=known.lane,
         method=known.method,
         message_id=known.message_id,

@@ -27,7 +27,7 @@ class LineOptions:
     """What the box's own settings say about its lines; ``tls`` None means plain AMQP."""
 
     client_name: str
-    prefetch: int = 100
+    prefetch: int = 200
     fiqa_prefetch: int = 4
     tls: Tls | None = None
     only_fiqa: bool = False
