@@ -264,7 +264,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--messages", type=int, default=1000, help="per round at 1 KB; a fifth of it at 200 KB"
+        "--messages", type=int, default=2000, help="per round at 1 KB; a fifth of it at 200 KB"
     )
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
