@@ -525,7 +525,9 @@ class Link:
             )
         )
         # pika reads 4 KiB at a time, which takes twice the time where messages hold photographs.
-        connection._impl._transport._MAX_RECV_BYTES = RECEIVE_BYTES
+        transport = connection._impl._transport
+        if transport is not None:  # else the connection is lost already, as its first use will say
+            transport._MAX_RECV_BYTES = RECEIVE_BYTES
         return connection
 
     def _set(self, phase: Phase, reason: str) -> None:
