@@ -148,7 +148,7 @@ class Settings(BaseModel):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         le=256,
-        description="How many photographs are analysed at once for enrolment, and as many for the HTTP API.",
+        description="How many photographs are analysed at once for the HTTP API, and one more for enrolment.",
     )
     fiqa_workers: int = Field(
         default=1, ge=1, le=64, description="How many fiqa commands are answered at once."

@@ -126,7 +126,7 @@ class Enroller:
         self._window = downloads + analyses + 1
         self._pool = ThreadPoolExecutor(self._window, thread_name_prefix="enrol", initializer=_give_way)
         self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="fetch people")
-        # One more than there are cores for: while it waits for the interpreter, another computes.
+        # One more: while it waits for the interpreter, another computes.
         self._analyses = threading.Semaphore(analyses + 1)
 
     def close(self) -> None:
