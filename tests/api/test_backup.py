@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import stat
+import time
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 import sophon
 from sophon.cli import app
 from sophon.errors import Code, SophonError
-from sophon.store import Store
+from sophon.store import BackupWriter, Store
 from sophon.tokens import Role
 from tests.api.conftest import RunningApi, data, enrol, error
 
@@ -69,6 +70,21 @@ def test_one_at_a_time_and_whoever_leaves_makes_room(admin: httpx.Client, api: R
         assert int(left_early.headers["Content-Length"]) > 10_000
     with sophon.Client(api.url, api.tokens[Role.ADMIN]) as client:
         assert client.backup(api.pictures.parent.parent / "whole") > 10_000
+
+
+def test_who_has_the_whole_backup_may_ask_for_the_next_at_once(
+    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a box that takes its time to put a sent backup away
+    close = BackupWriter.close
+
+    def close_slowly(backup: BackupWriter) -> None:
+        time.sleep(0.3)
+        close(backup)
+
+    monkeypatch.setattr(BackupWriter, "close", close_slowly)
+    for _ in range(2):
+        assert admin.get("/api/v1/backup").status_code == 200
 
 
 def test_the_command_line_backs_a_running_box_up_and_restores_a_stopped_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from typing import Annotated
 
 import anyio.to_thread
@@ -28,21 +29,28 @@ class _BackupResponse(StreamingResponse):
     """Sends a backup, and lets it go whether or not the caller stays to the end."""
 
     def __init__(self, here: Services, backup: BackupWriter) -> None:
-        self._here = here
-        self._backup = backup
+        self._held = ExitStack()
+        self._held.callback(here.backup_turn.release)
+        self._held.callback(backup.close)
         headers = {
             "Content-Length": str(backup.size),
             "Content-Disposition": 'attachment; filename="sophon.backup"',
             "Cache-Control": "no-store",
         }
-        super().__init__(_in_threads(backup.chunks()), media_type=MEDIA_TYPE, headers=headers)
+        super().__init__(self._pieces(backup.chunks()), media_type=MEDIA_TYPE, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
+        with self._held:
             await super().__call__(scope, receive, send)
-        finally:
-            self._backup.close()
-            self._here.backup_turn.release()
+
+    async def _pieces(self, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+        piece = await anyio.to_thread.run_sync(next, chunks, b"")
+        while piece:
+            following = await anyio.to_thread.run_sync(next, chunks, b"")
+            if not following:
+                self._held.close()  # before the last piece: whoever has the whole backup may ask for the next one
+            yield piece
+            piece = following
 
 
 @router.get(
@@ -96,8 +104,3 @@ async def restore(
 def _take_turn(here: Services) -> None:
     if not here.backup_turn.acquire(blocking=False):
         raise SophonError(Code.SERVICE_BUSY, "a backup or a restoration is under way; try again later")
-
-
-async def _in_threads(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while chunk := await anyio.to_thread.run_sync(next, chunks, b""):
-        yield chunk
