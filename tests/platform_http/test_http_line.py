@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -31,6 +32,17 @@ def test_an_answer_of_any_status_is_given_back() -> None:
     reply = get(lambda connection, _: connection.sendall(response(b"busy", "503 Busy", Retry_After="7")))
 
     assert reply == Reply(503, b"busy", 7.0)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 4\r\n", b""], ids=["announced", "until the end"])
+def test_a_body_that_comes_after_its_head_is_read_whole(length: bytes) -> None:
+    def in_parts(connection: socket.socket, head: str) -> None:
+        connection.sendall(b"HTTP/1.0 200 OK\r\n" + length + b"\r\n")
+        for part in (b"lo", b"ng"):
+            time.sleep(0.05)
+            connection.sendall(part)
+
+    assert get(in_parts).body == b"long"
 
 
 def never(connection: socket.socket, head: str) -> None:
@@ -97,6 +109,81 @@ def test_a_broken_answer_is_a_failed_server(answer: Answer) -> None:
         get(answer)
 
     assert caught.value.code is Code.REMOTE_SERVER_FAILED
+
+
+def test_a_flood_in_chunks_is_cut() -> None:
+    def chunks(connection: socket.socket, head: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            connection.sendall(b"400\r\n" + bytes(1024) + b"\r\n")
+
+    with pytest.raises(SophonError, match="sends more than") as caught:
+        get(chunks)
+
+    assert caught.value.code is Code.REMOTE_DATA_FAILED
+
+
+def test_an_answer_that_stops_in_a_chunk_is_a_failed_server() -> None:
+    cut = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400\r\nshort"
+
+    with pytest.raises(SophonError, match="its answer is not HTTP") as caught:
+        get(lambda connection, _: connection.sendall(cut))
+
+    assert caught.value.code is Code.REMOTE_SERVER_FAILED
+
+
+def keeping(connection: socket.socket, head: str) -> None:
+    """Answer whatever comes on one connection, which stays open."""
+    while head:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes")
+        head = connection.recv(65536).decode("latin-1")
+
+
+def ask_twice(answer: Answer, pause: float = 0.0) -> tuple[list[bytes], int]:
+    """Two exchanges, a pause between them: the answers, and how many connections there were."""
+    with hostile_server(answer) as (root, connections):
+        line = HttpLine(UrlPolicy(root))
+        bodies = []
+        for _ in range(2):
+            bodies.append(line.exchange("GET", root, seconds=5, max_bytes=10).body)
+            time.sleep(pause)
+        line.close()
+    return bodies, len(connections)
+
+
+def test_a_connection_serves_one_exchange_after_the_other() -> None:
+    assert ask_twice(keeping) == ([b"yes", b"yes"], 1)
+
+
+@pytest.mark.parametrize(
+    "parting", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"], ids=["closed", "unasked answer"]
+)
+def test_a_connection_on_which_something_came_unasked_is_not_used_again(parting: bytes) -> None:
+    def once(connection: socket.socket, head: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes")
+        time.sleep(0.05)
+        connection.sendall(parting)
+
+    assert ask_twice(once, pause=0.2) == ([b"yes", b"yes"], 2)
+
+
+def test_closing_the_line_ends_an_exchange_under_way() -> None:
+    with hostile_server(lambda c, _: c.sendall(c.recv(1))) as (root, requests):
+        line = HttpLine(UrlPolicy(root))
+
+        def close_when_asked() -> None:
+            while not requests:
+                time.sleep(0.01)
+            line.close()
+
+        closing = threading.Thread(target=close_when_asked)
+        closing.start()
+        started = time.monotonic()
+        with pytest.raises(SophonError, match="can't be reached"):
+            line.exchange("GET", root, seconds=10, max_bytes=10)
+        closing.join()
+
+    assert time.monotonic() - started < 5
 
 
 def test_errors_never_show_the_query() -> None:

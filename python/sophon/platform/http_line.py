@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpcore
 import httpx
 
+from sophon import __version__
 from sophon.errors import Code, SophonError
-from sophon.platform.network import BoundedNetwork
+from sophon.platform.connection import Connection, Origin
 from sophon.platform.url_policy import RefusedAddressError, UrlPolicy
 
-MAX_CONNECTIONS = 32
+MAX_IDLE = 32
 MAX_REDIRECTS = 3
-CONNECT_SECONDS = 5.0
 MAX_RETRY_AFTER = 300.0
+REDIRECTS = (301, 302, 303, 307, 308)
 
 
 @dataclass(frozen=True)
@@ -37,26 +40,21 @@ class HttpLine:
 
     def __init__(self, policy: UrlPolicy, tls: ssl.SSLContext | None = None) -> None:
         self.policy = policy
-        self._network = BoundedNetwork(
-            lambda host, address, port: self.policy.check_address(host, address, port)
-        )
-        context = tls or ssl.create_default_context()
-        transport = httpx.HTTPTransport(verify=context, trust_env=False)
-        # httpx has no parameter for the network under its connection pool; the pool itself takes one.
-        transport._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=15.0,
-            network_backend=self._network,
-        )
-        self._client = httpx.Client(
-            transport=transport, trust_env=False, headers={"Accept-Encoding": "identity"}
-        )
+        self._tls = tls or ssl.create_default_context()
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._in_use: set[Connection] = set()
+        self._closed = False
 
     def close(self) -> None:
         """Close all connections; exchanges under way fail."""
-        self._client.close()
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            for connection in self._in_use:
+                connection.abort()
+        for connection in idle:
+            connection.close()
 
     def exchange(
         self,
@@ -87,16 +85,25 @@ class HttpLine:
             SophonError: REMOTE_SERVER_FAILED if the server can't be reached or does not answer in time;
                 ``too_large``; REMOTE_DATA_FAILED if it compressed the answer though it was asked not to.
         """
-        with self._network.within(seconds):
-            for _ in range(MAX_REDIRECTS + 1):
-                self.policy.check_url(url)
-                reply, location = self._one(method, url, body, headers, max_bytes, seconds, too_large)
-                if location is None or not follow:
-                    return reply
-                target = httpx.URL(url).join(location)
-                if httpx.URL(url).scheme == "https" and target.scheme != "https":
-                    raise RefusedAddressError(f"{_shown(url)} redirects from https to {target.scheme}")
-                url = str(target)
+        deadline = time.monotonic() + seconds
+        for _ in range(MAX_REDIRECTS + 1):
+            self.policy.check_url(url)
+            try:
+                reply, location = self._one(method, url, body, headers or {}, max_bytes, deadline, too_large)
+            except TimeoutError:
+                raise SophonError(
+                    Code.REMOTE_SERVER_FAILED, f"{_shown(url)} did not answer within {seconds:.3g} s"
+                ) from None
+            except (http.client.HTTPException, OSError, ValueError) as error:
+                raise SophonError(
+                    Code.REMOTE_SERVER_FAILED, f"{_shown(url)} can't be reached: {_said(error)}"
+                ) from None
+            if location is None or not follow:
+                return reply
+            target = httpx.URL(url).join(location)
+            if httpx.URL(url).scheme == "https" and target.scheme != "https":
+                raise RefusedAddressError(f"{_shown(url)} redirects from https to {target.scheme}")
+            url = str(target)
         raise RefusedAddressError(f"{_shown(url)} redirects more than {MAX_REDIRECTS} times")
 
     def _one(
@@ -104,46 +111,86 @@ class HttpLine:
         method: str,
         url: str,
         body: bytes | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str],
         max_bytes: int,
-        seconds: float,
+        deadline: float,
         too_large: Code,
     ) -> tuple[Reply, str | None]:
-        timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        parsed = httpx.URL(url)
+        is_tls = parsed.scheme == "https"
+        origin = Origin(is_tls, parsed.raw_host.decode("ascii"), parsed.port or (443 if is_tls else 80))
+        connection = self._take(origin)
+        is_reusable = False
         try:
-            with self._client.stream(method, url, content=body, headers=headers, timeout=timeout) as response:
-                content = _read(response, url, max_bytes, too_large)
-                location = response.headers.get("location") if response.is_redirect else None
-                return Reply(response.status_code, content, _retry_after(response)), location
-        except httpx.TimeoutException:
-            raise SophonError(
-                Code.REMOTE_SERVER_FAILED, f"{_shown(url)} did not answer within {seconds:.3g} s"
-            ) from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise SophonError(
-                Code.REMOTE_SERVER_FAILED, f"{_shown(url)} can't be reached: {error or type(error).__name__}"
-            ) from None
-        except RuntimeError as error:  # httpx's word for a client that was closed meanwhile
-            raise SophonError(Code.REMOTE_SERVER_FAILED, f"{_shown(url)}: {error}") from None
+            connection.deadline = deadline
+            connection.request(
+                method,
+                parsed.raw_path.decode("ascii"),
+                body,
+                {"User-Agent": f"sophon/{__version__}", "Accept": "*/*", **headers},
+            )
+            response = connection.getresponse()
+            content = _read(response, url, max_bytes, too_large)
+            is_reusable = not response.will_close
+        finally:
+            self._give_back(connection, is_reusable=is_reusable)
+        location = response.getheader("Location") if response.status in REDIRECTS else None
+        return Reply(response.status, content, _retry_after(response)), location
+
+    def _take(self, origin: Origin) -> Connection:
+        """The connection to the origin that was used last, if it is still good, or a new one."""
+        with self._lock:
+            if self._closed:
+                raise ConnectionError("the line is closed")
+            alike = [one for one in self._idle if one.origin == origin]
+            if alike:
+                connection = alike[-1]
+                self._idle.remove(connection)
+                if not connection.is_usable():
+                    connection.close()  # it connects anew
+            else:
+                connection = Connection(origin, self._tls, self._check_address)
+            self._in_use.add(connection)
+            return connection
+
+    def _give_back(self, connection: Connection, *, is_reusable: bool) -> None:
+        with self._lock:
+            self._in_use.discard(connection)
+            if is_reusable and not self._closed and len(self._idle) < MAX_IDLE:
+                connection.rest()
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _check_address(self, host: str, address: str, port: int) -> None:
+        self.policy.check_address(host, address, port)
 
 
-def _read(response: httpx.Response, url: str, max_bytes: int, too_large: Code) -> bytes:
-    encoding = response.headers.get("content-encoding", "identity").lower()
+def _read(response: http.client.HTTPResponse, url: str, max_bytes: int, too_large: Code) -> bytes:
+    encoding = response.getheader("Content-Encoding", "identity").lower()
     if encoding != "identity":
         raise SophonError(
             Code.REMOTE_DATA_FAILED, f"{_shown(url)} answers compressed ({encoding[:20]}), unasked"
         )
-    content = bytearray()
-    for chunk in response.iter_raw():
-        content += chunk
-        if len(content) > max_bytes:
-            raise SophonError(too_large, f"{_shown(url)} sends more than {max_bytes / 2**20:.3g} MiB")
-    return bytes(content)
+    announced = response.length
+    content = response.read(max_bytes + 1) if announced is None or announced <= max_bytes else None
+    if content is None or len(content) > max_bytes:
+        raise SophonError(too_large, f"{_shown(url)} sends more than {max_bytes / 2**20:.3g} MiB")
+    if announced is not None and len(content) < announced:
+        raise ConnectionError(f"it sent {len(content)} of {announced} bytes")
+    return content
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    value = response.headers.get("retry-after", "")
+def _retry_after(response: http.client.HTTPResponse) -> float | None:
+    value = response.getheader("Retry-After", "")
     return min(float(value), MAX_RETRY_AFTER) if value.isascii() and value.isdigit() else None
+
+
+def _said(error: Exception) -> str:
+    """What is wrong; of what was sent, and so of the token, nothing."""
+    if isinstance(error, OSError):
+        return str(error) or type(error).__name__
+    return f"its answer is not HTTP ({type(error).__name__})"
 
 
 def _shown(url: str) -> str:
