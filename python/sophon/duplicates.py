@@ -52,5 +52,7 @@ class DuplicateSearch:
             for match in self._gallery.search(embedding, _LOOKED_AT, threshold=self._threshold)
             if match.identity_id not in beside
         ]
-        others = [match for match in found if match.identity_id != identity_id and counts(match.identity_id)]
-        return max(others, key=lambda match: match.score, default=None)
+        others = sorted(found, key=lambda match: -match.score)
+        return next(
+            (one for one in others if one.identity_id != identity_id and counts(one.identity_id)), None
+        )
