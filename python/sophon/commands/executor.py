@@ -96,16 +96,15 @@ class Executor:
         """File one message on disk."""
         message = Incoming.read(body, redelivered)
         with self._store.write() as transaction:
-            return take_in(transaction, message, self.dev_sno, first_of_link=first_of_link).intake
+            (filed,) = take_in(transaction, [message], self.dev_sno, first_of_link=first_of_link)
+        return filed.intake
 
     def take_in_all(self, messages: Sequence[Incoming], *, first_of_link: bool) -> list[int]:
         """File messages in one transaction; return the commands' numbers."""
         with self._store.write() as transaction:
             transaction.inbox.drop_spent_bodies()
-            return [
-                take_in(transaction, message, self.dev_sno, first_of_link=first_of_link and number == 0).seq
-                for number, message in enumerate(messages)
-            ]
+            filed = take_in(transaction, messages, self.dev_sno, first_of_link=first_of_link)
+        return [one.seq for one in filed]
 
     def delivered(self, seqs: Sequence[int]) -> set[int]:
         """Which of these commands are answered, and the platform has the answer."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+import orjson
+
 OPEN_STATES = ("new", "planned", "running")
 #: How the keys of commands begin that came by the box's own API.
 JOB_KEY = "job:"
@@ -93,10 +95,16 @@ class Inbox:
 
     def next_seq(self) -> int:
         """Take the next number of the one sequence that orders every change of the box."""
-        row = self._connection.execute(
-            "INSERT INTO counters VALUES ('seq', 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value"
+        return self.next_seqs(1)[0]
+
+    def next_seqs(self, count: int) -> range:
+        """Take as many of these numbers."""
+        (last,) = self._connection.execute(
+            "INSERT INTO counters VALUES ('seq', ?) "
+            "ON CONFLICT DO UPDATE SET value = value + excluded.value RETURNING value",
+            (count,),
         ).fetchone()
-        return int(row[0])
+        return range(last - count + 1, last + 1)
 
     def add(
         self,
@@ -109,9 +117,10 @@ class Inbox:
         body_sha256: bytes,
         at: int,
         replays: int | None = None,
+        seq: int | None = None,
     ) -> int:
-        """Store a command that is not there yet; return its seq."""
-        seq = self.next_seq()
+        """Store a command that is not there yet; return its seq, by default the next one."""
+        seq = self.next_seq() if seq is None else seq
         self._connection.execute(
             "INSERT INTO inbox (seq, key, lane, method, message_id, body_sha256, state, received_at, replays) "
             "VALUES (?, ?, ?, ?, ?, ?, 'new', ?, ?)",
@@ -139,12 +148,15 @@ class Inbox:
             f"WHERE lane = ? AND key NOT GLOB '{JOB_KEY}*' ORDER BY seq DESC LIMIT 1", (lane.value,)
         )
 
-    def has_key_prefix(self, prefix: str) -> bool:
-        """Whether a command's key begins so."""
-        row = self._connection.execute(
-            "SELECT 1 FROM inbox WHERE key >= ? AND key < ? LIMIT 1", (prefix, prefix + "\U0010ffff")
-        ).fetchone()
-        return row is not None
+    def beginnings_of_keys(self, beginnings: Iterable[str]) -> set[str]:
+        """Those of the texts with which, and a colon, a command's key begins."""
+        # A key that begins with "x:" lies between "x:" and "x;", the next character.
+        rows = self._connection.execute(
+            "SELECT value FROM json_each(?) WHERE EXISTS "
+            "(SELECT 1 FROM inbox WHERE key >= value || ':' AND key < value || ';')",
+            (orjson.dumps(list(beginnings)).decode(),),
+        )
+        return {row[0] for row in rows}
 
     def original_without_id(self, body_sha256: bytes, *, newest: int) -> int | None:
         """The seq of the last command without a messageId that has these bytes and is no replay, among the ``newest`` ones.
