@@ -11,6 +11,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -18,8 +19,11 @@ from urllib.parse import quote
 
 import orjson
 import uvicorn
-from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from sophon.contract import (
     Acknowledgement,
@@ -224,20 +228,25 @@ class ReferencePlatform:
         """Answer the next ``times`` calls to a path with this instead, after ``delay`` seconds."""
         self._misbehaviours[path] = _Misbehaviour(Response(body, status, headers), delay, times)
 
-    def _app(self) -> FastAPI:
-        app = FastAPI(title="Sophon reference platform", openapi_url=None)
-        app.middleware("http")(self._receive)
-        app.get(LOGIN_PATH)(self._login)
-        app.get(PHOTOS_PATH + "/{name:path}")(self._photo)
-        app.post(PEOPLE_PATH)(self._people)
-        app.post(EVENT_PATH)(self._acknowledge)
-        for path in RECEIVERS:
-            app.post(path)(self._acknowledge)
-        app.get("/people")(self._directory)
-        app.get("/received")(self._inspection)
-        return app
+    def _app(self) -> Starlette:
+        answers = {
+            LOGIN_PATH: self._login,
+            PEOPLE_PATH: self._people,
+            EVENT_PATH: self._acknowledge,
+            **dict.fromkeys(RECEIVERS, self._acknowledge),
+            "/people": self._directory,
+            "/received": self._inspection,
+            PHOTOS_PATH + "/{name:path}": self._photo,
+        }
+        posted = (PEOPLE_PATH, EVENT_PATH, *RECEIVERS)
+        known = [
+            Route(path, partial(self._receive, answer), methods=["POST" if path in posted else "GET"])
+            for path, answer in answers.items()
+        ]
+        unknown = Route("/{path:path}", partial(self._receive, self._unknown), methods=["GET", "POST"])
+        return Starlette(routes=[*known, unknown])
 
-    async def _receive(self, request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    async def _receive(self, answer: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
         """Keep every call, then let it fail as arranged, refuse it without the token, or answer it."""
         call = ReceivedCall(
             request.url.path, dict(request.query_params), _value(await request.body()), time.time()
@@ -287,24 +296,28 @@ class ReferencePlatform:
         asked = UserIdList.model_validate(orjson.loads(await request.body())).userid_list
         return _json(UserDetails.of(self.people[one] for one in asked if one in self.people))
 
-    async def _photo(self, name: str) -> Response:
-        photo = self._photos.get(name)
+    async def _photo(self, request: Request) -> Response:
+        photo = self._photos.get(request.path_params["name"])
         if photo is None:
             return _error(404, 40400, "no such photo")
         content = await asyncio.to_thread(photo.read_bytes) if isinstance(photo, Path) else photo
         return Response(content, media_type="application/octet-stream")
 
-    async def _acknowledge(self) -> Response:
+    async def _acknowledge(self, _: Request) -> Response:
         return _json(Acknowledgement(status=0, message="成功", data=None))
 
-    async def _directory(self) -> Response:
+    async def _directory(self, _: Request) -> Response:
         """Who can be added: for this package's own command line."""
         return Response(orjson.dumps(sorted(self.people)), media_type="application/json")
 
-    async def _inspection(self, path: str) -> Response:
+    async def _inspection(self, request: Request) -> Response:
         """What came in at a path: for this package's own command line."""
-        calls = [call.body for call in self.received(path) if not isinstance(call.body, bytes)]
+        received = self.received(request.query_params.get("path", ""))
+        calls = [call.body for call in received if not isinstance(call.body, bytes)]
         return Response(orjson.dumps(calls), media_type="application/json")
+
+    async def _unknown(self, _: Request) -> Response:
+        return _error(404, 40400, "no such address")
 
 
 def _value(body: bytes) -> Any:
