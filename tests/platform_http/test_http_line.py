@@ -111,6 +111,21 @@ def test_a_broken_answer_is_a_failed_server(answer: Answer) -> None:
     assert caught.value.code is Code.REMOTE_SERVER_FAILED
 
 
+def test_who_floods_is_hung_up_on() -> None:
+    hung_up = threading.Event()
+
+    def flood(connection: socket.socket, head: str) -> None:
+        try:
+            endless(connection, head)
+        except ConnectionError:
+            hung_up.set()
+
+    with pytest.raises(SophonError, match="sends more than"):
+        get(flood)
+
+    assert hung_up.is_set()
+
+
 def test_a_flood_in_chunks_is_cut() -> None:
     def chunks(connection: socket.socket, head: str) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

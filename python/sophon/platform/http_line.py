@@ -129,9 +129,9 @@ class HttpLine:
                 body,
                 {"User-Agent": f"sophon/{__version__}", "Accept": "*/*", **headers},
             )
-            response = connection.getresponse()
-            content = _read(response, url, max_bytes, too_large)
-            is_reusable = not response.will_close
+            with connection.getresponse() as response:
+                content = _read(response, url, max_bytes, too_large)
+                is_reusable = not response.will_close
         finally:
             self._give_back(connection, is_reusable=is_reusable)
         location = response.getheader("Location") if response.status in REDIRECTS else None
