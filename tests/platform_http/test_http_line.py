@@ -225,6 +225,7 @@ def test_a_redirect_on_the_same_host_is_followed() -> None:
         ("ftp://127.0.0.1/x", "use http or https"),
         ("file:///etc/passwd", "use http or https"),
         ("http://user:word@127.0.0.1/", "with a user name"),
+        ("http://a:b/", "redirects to what is no address"),
         ("/x", "redirects more than 3 times"),
     ],
 )

@@ -100,10 +100,7 @@ class HttpLine:
                 ) from None
             if location is None or not follow:
                 return reply
-            target = httpx.URL(url).join(location)
-            if httpx.URL(url).scheme == "https" and target.scheme != "https":
-                raise RefusedAddressError(f"{_shown(url)} redirects from https to {target.scheme}")
-            url = str(target)
+            url = _target(url, location)
         raise RefusedAddressError(f"{_shown(url)} redirects more than {MAX_REDIRECTS} times")
 
     def _one(
@@ -179,6 +176,17 @@ def _read(response: http.client.HTTPResponse, url: str, max_bytes: int, too_larg
     if announced is not None and len(content) < announced:
         raise ConnectionError(f"it sent {len(content)} of {announced} bytes")
     return content
+
+
+def _target(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        target = httpx.URL(url).join(location)
+    except httpx.InvalidURL:
+        raise RefusedAddressError(f"{_shown(url)} redirects to what is no address") from None
+    if httpx.URL(url).scheme == "https" and target.scheme != "https":
+        raise RefusedAddressError(f"{_shown(url)} redirects from https to {target.scheme}")
+    return str(target)
 
 
 def _retry_after(response: http.client.HTTPResponse) -> float | None:
