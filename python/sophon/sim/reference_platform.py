@@ -143,7 +143,9 @@ class ReferencePlatform:
                 f"can't listen on {self._host}:{self._port}: {error.strerror}; give another port",
             ) from None
         self._port = listener.getsockname()[1]
-        config = uvicorn.Config(self._app(), log_level="error", access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            self._app(), lifespan="off", log_level="error", access_log=False, timeout_graceful_shutdown=1
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="reference-platform"
