@@ -28,6 +28,23 @@ def get(
             line.close()
 
 
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def client_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
 def test_an_answer_of_any_status_is_given_back() -> None:
     reply = get(lambda connection, _: connection.sendall(response(b"busy", "503 Busy", Retry_After="7")))
 
@@ -154,10 +171,13 @@ def keeping(connection: socket.socket, head: str) -> None:
         head = connection.recv(65536).decode("latin-1")
 
 
-def ask_twice(answer: Answer, pause: float = 0.0) -> tuple[list[bytes], int]:
+def ask_twice(
+    answer: Answer, pause: float = 0.0, authority: trustme.CA | None = None
+) -> tuple[list[bytes], int]:
     """Two exchanges, a pause between them: the answers, and how many connections there were."""
-    with hostile_server(answer) as (root, connections):
-        line = HttpLine(UrlPolicy(root))
+    tls = server_tls(authority, "127.0.0.1") if authority else None
+    with hostile_server(answer, tls) as (root, connections):
+        line = HttpLine(UrlPolicy(root), client_tls(authority) if authority else None)
         bodies = []
         for _ in range(2):
             bodies.append(line.exchange("GET", root, seconds=5, max_bytes=10).body)
@@ -168,6 +188,10 @@ def ask_twice(answer: Answer, pause: float = 0.0) -> tuple[list[bytes], int]:
 
 def test_a_connection_serves_one_exchange_after_the_other() -> None:
     assert ask_twice(keeping) == ([b"yes", b"yes"], 1)
+
+
+def test_so_does_one_by_tls(authority: trustme.CA) -> None:
+    assert ask_twice(keeping, 0.1, authority) == ([b"yes", b"yes"], 1)
 
 
 @pytest.mark.parametrize(
@@ -182,20 +206,36 @@ def test_a_connection_on_which_something_came_unasked_is_not_used_again(parting:
     assert ask_twice(once, pause=0.2) == ([b"yes", b"yes"], 2)
 
 
-def test_closing_the_line_ends_an_exchange_under_way() -> None:
-    with hostile_server(lambda c, _: c.sendall(c.recv(1))) as (root, requests):
-        line = HttpLine(UrlPolicy(root))
+def silent(connection: socket.socket, head: str) -> None:
+    connection.sendall(connection.recv(1))
+
+
+def cut_short(connection: socket.socket, head: str) -> None:
+    """The end of the connection is the end of the body."""
+    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nhalf of it")
+    silent(connection, head)
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("answer", [silent, cut_short])
+def test_closing_the_line_ends_an_exchange_under_way(
+    authority: trustme.CA, answer: Answer, is_tls: bool
+) -> None:
+    tls = server_tls(authority, "127.0.0.1") if is_tls else None
+    with hostile_server(answer, tls) as (root, requests):
+        line = HttpLine(UrlPolicy(root), client_tls(authority))
 
         def close_when_asked() -> None:
             while not requests:
                 time.sleep(0.01)
+            time.sleep(0.1)
             line.close()
 
         closing = threading.Thread(target=close_when_asked)
         closing.start()
         started = time.monotonic()
         with pytest.raises(SophonError, match="can't be reached"):
-            line.exchange("GET", root, seconds=10, max_bytes=10)
+            line.exchange("GET", root, seconds=10, max_bytes=100)
         closing.join()
 
     assert time.monotonic() - started < 5
@@ -255,21 +295,8 @@ def test_a_signed_query_arrives_as_it_was_given() -> None:
     assert requests[0].split(" ")[1] == query
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-def server_tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
 def get_by_tls(authority: trustme.CA, name: str, *, trusted: bool, answer: Answer | None = None) -> Reply:
-    client = ssl.create_default_context()
-    if trusted:
-        authority.configure_trust(client)
+    client = client_tls(authority) if trusted else ssl.create_default_context()
     with hostile_server(
         answer or (lambda c, _: c.sendall(response(b"safe"))), server_tls(authority, name)
     ) as (root, _):

@@ -79,6 +79,8 @@ class Connection(http.client.HTTPConnection):
         """Whether the connection may take another exchange: nothing has come since the last one, no end either."""
         if self._socket is None or time.monotonic() - self._used_at > IDLE_SECONDS:
             return False
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return False
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)
@@ -87,7 +89,8 @@ class Connection(http.client.HTTPConnection):
         """End an exchange that another thread waits for; that thread closes the connection."""
         if self._socket is not None:
             with contextlib.suppress(OSError):  # closed meanwhile
-                self._socket.shutdown(socket.SHUT_RDWR)
+                # Not a TLS socket's own: that one would let the other thread go on reading, undeciphered.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _connected(self) -> socket.socket:
         host, port = self.origin.host, self.origin.port

@@ -129,6 +129,7 @@ class HttpLine:
             with connection.getresponse() as response:
                 content = _read(response, url, max_bytes, too_large)
                 is_reusable = not response.will_close
+            self._check_open()  # closing may have cut short what its connection's end completes
         finally:
             self._give_back(connection, is_reusable=is_reusable)
         location = response.getheader("Location") if response.status in REDIRECTS else None
@@ -137,8 +138,7 @@ class HttpLine:
     def _take(self, origin: Origin) -> Connection:
         """The connection to the origin that was used last, if it is still good, or a new one."""
         with self._lock:
-            if self._closed:
-                raise ConnectionError("the line is closed")
+            self._check_open()
             alike = [one for one in self._idle if one.origin == origin]
             if alike:
                 connection = alike[-1]
@@ -158,6 +158,10 @@ class HttpLine:
                 self._idle.append(connection)
                 return
         connection.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConnectionError("the line is closed")
 
     def _check_address(self, host: str, address: str, port: int) -> None:
         self.policy.check_address(host, address, port)
@@ -196,9 +200,10 @@ def _retry_after(response: http.client.HTTPResponse) -> float | None:
 
 def _said(error: Exception) -> str:
     """What is wrong; of what was sent, and so of the token, nothing."""
+    name = type(error).__name__
     if isinstance(error, OSError):
-        return str(error) or type(error).__name__
-    return f"its answer is not HTTP ({type(error).__name__})"
+        return str(error) or name
+    return f"its answer is not HTTP ({name})" if isinstance(error, http.client.HTTPException) else name
 
 
 def _shown(url: str) -> str:
